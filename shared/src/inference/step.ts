@@ -1,0 +1,71 @@
+/** The plain records with which a scheduler tells a model what to compute. No tensor, clock or socket in them. */
+import type { SignalSpec, TeacherSignal } from "../wire/teacher-signal.js";
+import type { AcceptanceRule } from "../sampling/acceptance.js";
+import type { SamplingParams } from "../sampling/sampling-params.js";
+
+/** One forward pass over many rows: prefill chunks, drafts and scoring side by side. */
+export interface Step {
+  /** Caches whose slots are freed before anything else. */
+  readonly release: readonly number[];
+  /** Prefix reuse: the first `length` positions of `from` become those of `to` (a new cache). */
+  readonly copies: readonly { readonly from: number; readonly to: number; readonly length: number }[];
+  readonly rows: readonly StepRow[];
+}
+
+export interface StepRow {
+  /** Names a KV slot; an unknown number makes a new one. A number appears once per step. */
+  readonly cache: number;
+  /** Positions of the slot that are kept; what lies behind them is overwritten. */
+  readonly past: number;
+  /** New tokens, at positions past … past+tokens.length−1. At least one. */
+  readonly tokens: Uint32Array;
+  /** Upper bound of the row's final length, so that its slot can be chosen once. */
+  readonly maxLength: number;
+  /** Absent: only the cache is filled. */
+  readonly head?: HeadRequest;
+}
+
+/** Which new positions go through the LM head, and what is asked of them. */
+export interface HeadRequest {
+  /** Index into `tokens` of the first position whose next-token law is wanted. */
+  readonly first: number;
+  /** The token each law refers to (`tokens[from]` of the signal): n = targets.length consecutive laws. The last may be the one behind the row's newest token. */
+  readonly targets: Uint32Array;
+  readonly spec: SignalSpec;
+  /** f32 [n,J] per-position temperatures, instead of spec.taus. */
+  readonly taus?: Float32Array;
+  /** Ragged ids chosen by the student: row r asks for atIds[atOffsets[r] .. atOffsets[r+1]). */
+  readonly atOffsets?: Uint32Array;
+  readonly atIds?: Uint32Array;
+  /** What the draws and the replacement are counted by. */
+  readonly random?: { readonly runSeed: number; readonly rngKey: number; readonly firstPosition: number };
+  /** SKD: judge `targets` as drafts; the signal then covers only the kept rows. */
+  readonly verify?: { readonly rule: AcceptanceRule; readonly sampling: SamplingParams };
+  /** Generation: sample one token from the last law. */
+  readonly sample?: SamplingParams;
+}
+
+export interface StepResult {
+  /** One per row of the step, in its order. */
+  readonly rows: readonly StepRowResult[];
+  /** Wall time of the native part, milliseconds, and what was computed. */
+  readonly computeMs: number;
+  readonly computedPositions: number;
+  readonly headPositions: number;
+}
+
+export interface StepRowResult {
+  readonly cache: number;
+  readonly signal?: TeacherSignal;
+  readonly verdict?: DraftVerdict;
+  readonly sampled?: number;
+}
+
+export interface DraftVerdict {
+  /** Drafts kept, before the replacement. */
+  readonly accepted: number;
+  /** The teacher's token at the first rejected draft; absent when all were accepted. */
+  readonly replacement?: number;
+  /** u32: ranks of the drafts through the first rejected one. */
+  readonly draftRanks: Uint32Array;
+}
