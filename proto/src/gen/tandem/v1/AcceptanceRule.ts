@@ -1,0 +1,48 @@
+// Original file: proto/tandem/v1/teacher.proto
+
+
+/**
+ * When a draft token is accepted. Always judged on raw logits at temperature 1.
+ */
+export interface AcceptanceRule {
+  /**
+   * rank < K: fewer than K ids have a strictly greater logit. The paper's rule; K = 25 there.
+   */
+  'rank'?: (number);
+  /**
+   * The probability of all ids with a strictly greater logit is < this.
+   */
+  'topP'?: (number | string);
+  /**
+   * The token's probability is >= this.
+   */
+  'minP'?: (number | string);
+  /**
+   * Only the best token; the same as rank = 1.
+   */
+  'greedy'?: (boolean);
+  'rule'?: "rank"|"topP"|"minP"|"greedy";
+}
+
+/**
+ * When a draft token is accepted. Always judged on raw logits at temperature 1.
+ */
+export interface AcceptanceRule__Output {
+  /**
+   * rank < K: fewer than K ids have a strictly greater logit. The paper's rule; K = 25 there.
+   */
+  'rank'?: (number);
+  /**
+   * The probability of all ids with a strictly greater logit is < this.
+   */
+  'topP'?: (number);
+  /**
+   * The token's probability is >= this.
+   */
+  'minP'?: (number);
+  /**
+   * Only the best token; the same as rank = 1.
+   */
+  'greedy'?: (boolean);
+  'rule'?: "rank"|"topP"|"minP"|"greedy";
+}

@@ -1,0 +1,94 @@
+// Original file: proto/tandem/v1/signal.proto
+
+import type { DenseType as _tandem_v1_DenseType, DenseType__Output as _tandem_v1_DenseType__Output } from '../../tandem/v1/DenseType.js';
+import type { Encoding as _tandem_v1_Encoding, Encoding__Output as _tandem_v1_Encoding__Output } from '../../tandem/v1/Encoding.js';
+
+/**
+ * Which parts are wanted. Parts not asked for are neither computed nor sent. An empty spec yields no signal (verdicts only).
+ */
+export interface SignalSpec {
+  /**
+   * k of the top list, 0 = none, at most `Limits.max_top_k` and V. k > 0 brings top_ids, top_logits, lse, log_tail.
+   */
+  'topK'?: (number);
+  /**
+   * lse alone; implied by top_k > 0.
+   */
+  'lse'?: (boolean);
+  /**
+   * token_logit and rank of the token each row refers to.
+   */
+  'token'?: (boolean);
+  /**
+   * mean_logit, max_logit, entropy.
+   */
+  'moments'?: (boolean);
+  /**
+   * Temperatures (> 0) for every row: brings lse_at, and log_tail_at if top_k > 0. At most `Limits.max_taus`.
+   * Per-row temperatures travel with the item instead (`taus`); not both.
+   */
+  'taus'?: (number | string)[];
+  /**
+   * Number of tokens sampled from the teacher's law at temperature 1, per row. At most `Limits.max_draws`.
+   */
+  'draws'?: (number);
+  /**
+   * All V logits of every row. Refused when V x rows exceeds `Limits.max_dense_bytes`.
+   */
+  'dense'?: (_tandem_v1_DenseType);
+  /**
+   * Hidden states: 0 = output of the embedding, i = output of block i, up to `Describe.layers`.
+   */
+  'hiddenLayers'?: (number)[];
+  'encoding'?: (_tandem_v1_Encoding);
+  /**
+   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, in nats. 0 = exact (float32). Default 0.01.
+   */
+  'maxLogitError'?: (number | string);
+  '_maxLogitError'?: "maxLogitError";
+}
+
+/**
+ * Which parts are wanted. Parts not asked for are neither computed nor sent. An empty spec yields no signal (verdicts only).
+ */
+export interface SignalSpec__Output {
+  /**
+   * k of the top list, 0 = none, at most `Limits.max_top_k` and V. k > 0 brings top_ids, top_logits, lse, log_tail.
+   */
+  'topK': (number);
+  /**
+   * lse alone; implied by top_k > 0.
+   */
+  'lse': (boolean);
+  /**
+   * token_logit and rank of the token each row refers to.
+   */
+  'token': (boolean);
+  /**
+   * mean_logit, max_logit, entropy.
+   */
+  'moments': (boolean);
+  /**
+   * Temperatures (> 0) for every row: brings lse_at, and log_tail_at if top_k > 0. At most `Limits.max_taus`.
+   * Per-row temperatures travel with the item instead (`taus`); not both.
+   */
+  'taus': (number)[];
+  /**
+   * Number of tokens sampled from the teacher's law at temperature 1, per row. At most `Limits.max_draws`.
+   */
+  'draws': (number);
+  /**
+   * All V logits of every row. Refused when V x rows exceeds `Limits.max_dense_bytes`.
+   */
+  'dense': (_tandem_v1_DenseType__Output);
+  /**
+   * Hidden states: 0 = output of the embedding, i = output of block i, up to `Describe.layers`.
+   */
+  'hiddenLayers': (number)[];
+  'encoding': (_tandem_v1_Encoding__Output);
+  /**
+   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, in nats. 0 = exact (float32). Default 0.01.
+   */
+  'maxLogitError'?: (number);
+  '_maxLogitError'?: "maxLogitError";
+}

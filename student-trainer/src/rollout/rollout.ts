@@ -1,0 +1,42 @@
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+
+/** Who wrote a response token. */
+export const AUTHOR = { student: 0, teacher: 1, data: 2 } as const;
+
+/** One finished sequence, ready to be trained on. */
+export interface Rollout {
+  /** Row of the data set, and which sample of it; with the epoch they name the rollout's random numbers. */
+  readonly row: number;
+  readonly sample: number;
+  readonly epoch: number;
+  readonly prompt: Uint32Array;
+  /** Kept tokens, stop id included. May be empty only for supervised data. */
+  readonly response: Uint32Array;
+  /** One of AUTHOR per response token. */
+  readonly authors: Uint8Array;
+  /** "stop": the last token is a stop id; "length": cut at maxResponse. */
+  readonly finish: "stop" | "length";
+  /** from = prompt.length, count = response.length; absent when no loss needs a teacher. */
+  readonly signal?: TeacherSignal;
+  readonly stats: RolloutStats;
+}
+
+/** Counts over one rollout or summed over many. */
+export interface RolloutStats {
+  /** Draft tokens judged (through the first rejection of each block), accepted, replaced by the teacher. */
+  readonly judged: number;
+  readonly accepted: number;
+  readonly replaced: number;
+  /** Positions the teacher computed for the response, prompt and re-opened sessions apart. */
+  readonly computedPositions: number;
+}
+
+/** A batch of rollouts and what it took to write it. */
+export interface RolloutBatch {
+  readonly index: number;
+  readonly rollouts: readonly Rollout[];
+  readonly stats: RolloutStats;
+  /** Milliseconds during which nothing could be drafted because verdicts were outstanding. */
+  readonly teacherWaitMs: number;
+  readonly seconds: number;
+}
