@@ -1,0 +1,90 @@
+// Writes examples/demo/model: the architecture of the demo's teacher and its character tokenizer, in Hugging Face's formats.
+//
+//   node examples/demo/make-model-files.mjs
+//
+// The tokenizer is a byte-pair model without merges: every character is a token, in both JavaScript's and Python's tokenizers.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const SPECIAL = ["<pad>", "<eos>"];
+const VOCABULARY = [...SPECIAL, ..."0123456789*+=;:-"];
+
+const tokenizer = {
+  version: "1.0",
+  truncation: null,
+  padding: null,
+  added_tokens: SPECIAL.map((content, id) => ({
+    id,
+    content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true,
+  })),
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: { type: "Fuse" },
+  model: {
+    type: "BPE",
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab: Object.fromEntries(VOCABULARY.map((piece, id) => [piece, id])),
+    merges: [],
+  },
+};
+
+const tokenizerConfig = {
+  tokenizer_class: "PreTrainedTokenizerFast",
+  pad_token: "<pad>",
+  eos_token: "<eos>",
+  clean_up_tokenization_spaces: false,
+  model_max_length: 64,
+};
+
+/** 1.19 million parameters: 6 · (4·128² + 3·128·344 + 2·128) + 18·128 + 128. */
+const config = {
+  architectures: ["LlamaForCausalLM"],
+  model_type: "llama",
+  hidden_size: 128,
+  num_hidden_layers: 6,
+  num_attention_heads: 4,
+  num_key_value_heads: 4,
+  head_dim: 32,
+  intermediate_size: 344,
+  hidden_act: "silu",
+  vocab_size: VOCABULARY.length,
+  max_position_embeddings: 64,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  rope_scaling: null,
+  attention_bias: false,
+  attention_dropout: 0,
+  mlp_bias: false,
+  initializer_range: 0.02,
+  tie_word_embeddings: true,
+  bos_token_id: null,
+  pad_token_id: 0,
+  eos_token_id: 1,
+  torch_dtype: "float32",
+  use_cache: true,
+};
+
+const directory = new URL("model/", import.meta.url);
+mkdirSync(directory, { recursive: true });
+const files = {
+  "config.json": config,
+  "generation_config.json": { pad_token_id: 0, eos_token_id: 1 },
+  "tokenizer.json": tokenizer,
+  "tokenizer_config.json": tokenizerConfig,
+};
+for (const [name, content] of Object.entries(files)) {
+  writeFileSync(new URL(name, directory), `${JSON.stringify(content, null, 2)}\n`);
+}
+console.log(fileURLToPath(directory));
