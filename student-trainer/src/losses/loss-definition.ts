@@ -1,0 +1,82 @@
+/** The contract between a loss and the trainer. A loss is one file that exports one definition and is listed in `loss-registry.ts`. */
+import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
+import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
+import type { z } from "zod";
+import type { Schedule } from "./schedule.js";
+
+/** Everything about one position that a loss may use; n positions of any sequences at once, those that carry loss.
+ * Letters: n positions, V vocabulary, k the teacher's top list, a the student's own list. */
+export interface LossInputs<T> {
+  /** f32 [n,V]: the student's raw logits, the only input with a gradient. */
+  readonly logits: T;
+  /** i64 [n]: the token at the position. */
+  readonly targets: T;
+  readonly teacher: TeacherTensors<T>;
+  /** The current values of the loss's scheduled numbers, f32 scalars. */
+  readonly scalars: Readonly<Record<string, T>>;
+}
+
+/** The parts of the teacher's signal that were asked for, row by row beside the student's logits. */
+export interface TeacherTensors<T> {
+  readonly top?: TopTensors<T>;
+  /** f32 [n]. */
+  readonly lse?: T;
+  /** By the name under which the loss declared the temperature. */
+  readonly tempered: Readonly<Record<string, TemperedTensors<T>>>;
+  /** f32 [n]: the teacher's logit of the token at the position; rank (strict, 0 = best) as f32 [n]. */
+  readonly token?: { readonly logit: T; readonly rank: T };
+  /** f32 [n] each. */
+  readonly moments?: { readonly mean: T; readonly max: T; readonly entropy: T };
+  /** Ids chosen by the student when it wrote the position (its own top list): i64 [n,a], and the teacher's logits there, f32 [n,a]. */
+  readonly at?: { readonly ids: T; readonly logits: T };
+  /** Distinct samples of the teacher: i64 [n,N] and their counts, f32 [n,N]; unused columns have id 0 and count 0. */
+  readonly draws?: { readonly ids: T; readonly counts: T };
+  /** f32 [n,V]. */
+  readonly dense?: T;
+}
+
+export interface TopTensors<T> {
+  /** i64 [n,k], by falling logit. k is at least what the loss asked for: several losses share one list. */
+  readonly ids: T;
+  /** f32 [n,k], raw. */
+  readonly logits: T;
+  /** f32 [n]: log Σ_v exp(u_v). */
+  readonly lse: T;
+  /** f32 [n]: log of the mass outside the k ids; −∞ when there is none. */
+  readonly logTail: T;
+}
+
+/** The teacher at a temperature τ, exact over the whole vocabulary. */
+export interface TemperedTensors<T> {
+  /** f32 [n]. */
+  readonly tau: T;
+  /** f32 [n]: log Σ_v exp(u_v/τ). */
+  readonly lse: T;
+  /** f32 [n]: log of softmax(u/τ)'s mass outside the k ids; only beside a top list. */
+  readonly logTail?: T;
+}
+
+/** What a loss must be given. Parts that are left out are not needed. */
+export interface LossRequirement {
+  readonly signal?: Partial<Omit<SignalSpec, "taus" | "hiddenLayers">>;
+  /** Temperatures at which the teacher's normaliser must be known, by the name under which `tempered` gives them back. */
+  readonly taus?: Readonly<Record<string, Schedule>>;
+  /** The student sends so many of its own best ids per position to be scored (`at`). */
+  readonly studentTopK?: number;
+  /** Numbers that change with progress without changing the graph. */
+  readonly scalars?: Readonly<Record<string, Schedule>>;
+}
+
+export interface LossDefinition<Options = unknown> {
+  /** The exact name in configurations. */
+  readonly name: string;
+  readonly options: z.ZodType<Options>;
+  readonly requires: (options: Options) => LossRequirement;
+  /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
+   * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */
+  readonly perToken: <T extends Tensor>(
+    ops: TensorOps<T>,
+    inputs: LossInputs<T>,
+    options: Options,
+  ) => T;
+}

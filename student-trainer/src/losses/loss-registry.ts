@@ -1,0 +1,62 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
+import { z } from "zod";
+import { crossEntropy } from "./cross-entropy.js";
+import { forwardKl } from "./forward-kl.js";
+import { generalizedJsd } from "./generalized-jsd.js";
+import type { LossDefinition, LossInputs, LossRequirement } from "./loss-definition.js";
+import { reverseKl } from "./reverse-kl.js";
+
+/** A loss whose options are chosen. */
+export interface ConfiguredLoss {
+  readonly name: string;
+  readonly requirement: LossRequirement;
+  readonly perToken: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T;
+}
+
+interface RegistryEntry {
+  readonly name: string;
+  readonly configure: (options: unknown, field: string) => ConfiguredLoss;
+}
+
+/** Every loss, by its exact name. A new loss is its file and one line here. */
+const ENTRIES: readonly RegistryEntry[] = [
+  entry(crossEntropy),
+  entry(forwardKl),
+  entry(reverseKl),
+  entry(generalizedJsd),
+];
+
+export const LOSS_NAMES: readonly string[] = ENTRIES.map(({ name }) => name);
+
+/** The loss `name` with the options of a configuration; `field` is where they were written, for messages.
+ * @throws TandemError INVALID_ARGUMENT for an unknown name or wrong options. */
+export function configureLoss(name: string, options: unknown, field: string): ConfiguredLoss {
+  const found = ENTRIES.find((candidate) => candidate.name === name);
+  if (found === undefined) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field}: there is no loss "${name}"; the names are ${LOSS_NAMES.join(", ")}`,
+      { field: `${field}.name` },
+    );
+  }
+  return found.configure(options, field);
+}
+
+function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
+  const { name } = definition;
+  const configure = (raw: unknown, field: string): ConfiguredLoss => {
+    const parsed = definition.options.safeParse(raw);
+    if (!parsed.success) {
+      const problem = z.prettifyError(parsed.error);
+      throw new TandemError("INVALID_ARGUMENT", `${field} (${name}): ${problem}`, { field });
+    }
+    const options = parsed.data;
+    return {
+      name,
+      requirement: definition.requires(options),
+      perToken: (ops, inputs) => definition.perToken(ops, inputs, options),
+    };
+  };
+  return { name, configure };
+}

@@ -1,0 +1,152 @@
+import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
+import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
+import { z } from "zod";
+import type { LossInputs, TeacherTensors, TemperedTensors } from "./loss-definition.js";
+import { configureLoss, type ConfiguredLoss } from "./loss-registry.js";
+import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
+
+/** `losses:` of a configuration: each entry a loss by name, its weight (a number or a schedule) and its own options beside them. */
+export const lossesSchema = z
+  .array(
+    z.looseObject({
+      name: z.string(),
+      weight: scheduleSchema.default({ kind: "constant", value: 1 }),
+    }),
+  )
+  .min(1, "name at least one loss");
+
+export type LossesConfig = z.output<typeof lossesSchema>;
+
+/** A merged request: what the teacher sends and what the student sends along. */
+export interface SignalRequirement {
+  readonly spec: SignalSpec;
+  /** How many of its own best ids the student has scored at each position; 0 = none. */
+  readonly studentTopK: number;
+}
+
+/** What the graph is fed for a loss set beside logits and targets; the teacher's temperatures by slot, not by name. */
+export interface LossSetInputs<T> extends Omit<LossInputs<T>, "teacher" | "scalars"> {
+  readonly teacher: Omit<TeacherTensors<T>, "tempered"> & {
+    readonly tempered: readonly TemperedTensors<T>[];
+  };
+  /** f32 scalars in the order of `scalarsAt`. */
+  readonly scalars: readonly T[];
+}
+
+interface Member extends ConfiguredLoss {
+  readonly weight: Schedule;
+}
+
+/** Several weighted losses as one: their merged requirement, and their values in the order in which they are configured. */
+export class LossSet {
+  readonly #members: readonly Member[];
+  /** Distinct temperatures; the same schedule twice is one slot. */
+  readonly #slots: readonly Schedule[];
+  readonly #scalars: readonly {
+    readonly member: number;
+    readonly name: string;
+    readonly schedule: Schedule;
+  }[];
+
+  constructor(config: LossesConfig) {
+    this.#members = config.map(toMember);
+    const slots = new Map<string, Schedule>();
+    for (const { requirement } of this.#members) {
+      for (const tau of Object.values(requirement.taus ?? {})) slots.set(slotKey(tau), tau);
+    }
+    this.#slots = [...slots.values()];
+    this.#scalars = this.#members.flatMap(({ requirement }, member) =>
+      Object.entries(requirement.scalars ?? {}).map(([name, schedule]) => ({
+        member,
+        name,
+        schedule,
+      })),
+    );
+  }
+
+  /** For logs, made distinct: `forward-kl`, `forward-kl.2`. */
+  get names(): readonly string[] {
+    return this.#members.map(({ name }, index) => {
+      const before = this.#members.slice(0, index).filter((other) => other.name === name).length;
+      return before === 0 ? name : `${name}.${before + 1}`;
+    });
+  }
+
+  get needsTeacher(): boolean {
+    const { spec, studentTopK } = this.requirement(0);
+    return studentTopK > 0 || JSON.stringify(spec) !== JSON.stringify(NO_SIGNAL);
+  }
+
+  /** Everything the losses need of the teacher at a point of the run. */
+  requirement(progress: number): SignalRequirement {
+    const parts = this.#members.map(({ requirement }) => requirement.signal ?? {});
+    const largest = (pick: (part: Partial<SignalSpec>) => number | undefined) =>
+      Math.max(0, ...parts.map((part) => pick(part) ?? 0));
+    const any = (pick: (part: Partial<SignalSpec>) => boolean | undefined) =>
+      parts.some((part) => pick(part) ?? false);
+    return {
+      spec: {
+        topK: largest((part) => part.topK),
+        lse: any((part) => part.lse),
+        token: any((part) => part.token),
+        moments: any((part) => part.moments),
+        taus: this.#slots.map((slot) => scheduleAt(slot, progress)),
+        draws: largest((part) => part.draws),
+        dense: widestDense(parts),
+        hiddenLayers: [],
+      },
+      studentTopK: Math.max(
+        0,
+        ...this.#members.map(({ requirement }) => requirement.studentTopK ?? 0),
+      ),
+    };
+  }
+
+  /** Weights of the losses at a point of the run, in their order. */
+  weightsAt(progress: number): readonly number[] {
+    return this.#members.map(({ weight }) => scheduleAt(weight, progress));
+  }
+
+  /** Values of all scheduled numbers at a point of the run. */
+  scalarsAt(progress: number): readonly number[] {
+    return this.#scalars.map(({ schedule }) => scheduleAt(schedule, progress));
+  }
+
+  /** The unweighted loss of each position, f32 [n], for each loss. */
+  perToken<T extends Tensor>(ops: TensorOps<T>, inputs: LossSetInputs<T>): readonly T[] {
+    return this.#members.map((member, index) => {
+      const taus = Object.entries(member.requirement.taus ?? {});
+      const tempered = taus.map(
+        ([name, tau]) => [name, inputs.teacher.tempered[this.#slotOf(tau)]] as const,
+      );
+      const scalars = this.#scalars.flatMap(({ member: owner, name }, at) =>
+        owner === index ? [[name, inputs.scalars[at]] as const] : [],
+      );
+      return member.perToken(ops, {
+        ...inputs,
+        teacher: {
+          ...inputs.teacher,
+          tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
+        },
+        scalars: Object.fromEntries(scalars) as Record<string, T>,
+      });
+    });
+  }
+
+  #slotOf(tau: Schedule): number {
+    return this.#slots.findIndex((slot) => slotKey(slot) === slotKey(tau));
+  }
+}
+
+function slotKey(tau: Schedule): string {
+  return JSON.stringify(tau);
+}
+
+function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"] {
+  if (parts.some((part) => part.dense === "f32")) return "f32";
+  return parts.some((part) => part.dense === "f16") ? "f16" : "none";
+}
+
+function toMember({ name, weight, ...options }: LossesConfig[number], index: number): Member {
+  return { ...configureLoss(name, options, `losses[${index}]`), weight };
+}
