@@ -49,7 +49,11 @@ export interface TopK<T> {
 export interface TensorOps<T extends Tensor = Tensor> {
   // ── sources ──
   /** A constant baked into the graph. */
-  constant(data: readonly number[] | Float32Array | BigInt64Array, shape: readonly number[], dtype?: DType): T;
+  constant(
+    data: readonly number[] | Float32Array | BigInt64Array,
+    shape: readonly number[],
+    dtype?: DType,
+  ): T;
   /** A rank-0 constant, f32 unless told otherwise. */
   scalar(value: number, dtype?: DType): T;
 
@@ -97,23 +101,30 @@ export interface TensorOps<T extends Tensor = Tensor> {
   reduceMin(x: T, options?: ReduceOptions): T;
   /** Lowest index of the maximum, i64; the axis is removed. No gradient. */
   argmax(x: T, axis: number): T;
-  cumsum(x: T, axis: number): T;
+  /** Inclusive running sum; `reverse` runs from the end. */
+  cumsum(x: T, axis: number, reverse?: boolean): T;
 
   // ── shape ──
   /** Numbers and symbols as in `Dim`; one entry may be -1. The implementation must be able to derive symbols from x (see `reshape` rules in graph-builder). */
   reshape(x: T, shape: readonly Dim[]): T;
   transpose(x: T, permutation: readonly number[]): T;
-  /** Half-open [start, end) along one axis; static bounds, negative count from the end, `end` may be Infinity. */
-  slice(x: T, axis: number, start: number, end: number): T;
+  /** Half-open [start, end) along one axis. Negative numbers count from the end, `end` may be Infinity; a symbol is a size as in `Dim`. */
+  slice(x: T, axis: number, start: Dim, end: Dim): T;
+  /** Zeros in front of and behind one axis. */
+  pad(x: T, axis: number, before: Dim, after: Dim): T;
   concat(xs: readonly T[], axis: number): T;
   /** Broadcast to a shape whose sizes are numbers or symbols of `like`. */
   broadcastTo(x: T, like: T): T;
+  /** Broadcast to a shape of numbers and symbols. */
+  expand(x: T, shape: Shape): T;
   unsqueeze(x: T, axis: number): T;
   squeeze(x: T, axis: number): T;
 
   // ── indexing ──
   /** Rows of x along `axis` chosen by ids of any shape: out = x.shape[:axis] + ids.shape + x.shape[axis+1:]. Gradient: scatter-add. */
   gather(x: T, ids: T, axis: number): T;
+  /** Adjoint of gather: a tensor of zeros with `size` rows along `axis`, to which the rows of `updates` are added at ids. */
+  gatherGradient(updates: T, ids: T, axis: number, size: Dim): T;
   /** NumPy take_along_axis: ids has x's rank. Gradient: scatter-add. */
   takeAlongAxis(x: T, ids: T, axis: number): T;
   /** Copy of x with updates written at ids along axis (same rank). `add` accumulates over equal ids. */
@@ -131,11 +142,16 @@ export interface TensorOps<T extends Tensor = Tensor> {
   logSumExp(x: T, axis: number): T;
   /** x·weight/√(mean(x²)+eps) over the last axis. */
   rmsNorm(x: T, weight: T, eps: number): T;
+  /** 1/√(mean(x²)+eps) over the last axis, kept as size 1: shared by rmsNorm and its gradient. */
+  inverseRms(x: T, eps: number): T;
   layerNorm(x: T, weight: T, bias: T, eps: number): T;
-  /** Rotates the halves of each head (Hugging Face's layout). x [N, H·d] ; cos, sin [N, d/2]. */
+  /** Rotates the halves of each head (Hugging Face's layout). x [N, H·d] or [B,T,H·d]; cos, sin [N, d/2] or [T, d/2]. */
   rotary(x: T, cos: T, sin: T, heads: number): T;
   /** Full causal self-attention. q [B,T,H·d], k and v [B,T,KH·d] → [B,T,H·d]; rows are padded on the right, so causality alone hides padding. */
   causalAttention(q: T, k: T, v: T, options: CausalAttentionOptions): T;
+
+  /** The probabilities of `causalAttention`, [B,H,T,T]: what its gradient needs. */
+  causalProbabilities(q: T, k: T, options: CausalAttentionOptions): T;
 
   /** The same value with no gradient behind it. */
   stopGradient(x: T): T;

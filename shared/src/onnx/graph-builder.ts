@@ -1,0 +1,407 @@
+import { invariant } from "../errors/invariant.js";
+import { TandemError } from "../errors/tandem-error.js";
+import { normalizeAxes, normalizeAxis } from "../numeric/shape.js";
+import { sameShape } from "../tensor/broadcast.js";
+import { canonicalDim } from "../tensor/dim.js";
+import { inferTypes } from "../tensor/infer-types.js";
+import type {
+  InferenceOps,
+  SlotAttentionInputs,
+  SlotAttentionResult,
+} from "../tensor/inference-ops.js";
+import type { ExternalBytes, OpAttributes, OpName } from "../tensor/op-attributes.js";
+import type {
+  CausalAttentionOptions,
+  DType,
+  Dim,
+  MatMulOptions,
+  ReduceOptions,
+  Shape,
+  TopK,
+} from "../tensor/tensor-ops.js";
+import { constantDType, toConstantData } from "./constant-data.js";
+import type { Graph, GraphNode, GraphOutput, GraphTensor } from "./graph.js";
+import { liveNodes } from "./live-nodes.js";
+import { nodeKey } from "./node-key.js";
+import { resolveBound, resolveReshape } from "./resolve-shape.js";
+
+type G = GraphTensor;
+
+/** Records operations as an immutable graph. Equal operations on equal inputs are recorded once; `build` drops what no output needs. */
+export class GraphBuilder implements InferenceOps<G> {
+  readonly #nodes: GraphNode[] = [];
+  readonly #shared = new Map<string, GraphNode>();
+  readonly #outputs = new Map<string, GraphOutput>();
+  readonly #names = new Set<string>();
+
+  // ── interface of the graph ──
+
+  /** A tensor fed at each run. Symbols in its shape are bound by what is fed. */
+  input(name: string, dtype: DType, shape: Shape): G {
+    this.#claimName(name);
+    return this.record("input", [], { name, dtype, shape: shape.map(canonicalDim) });
+  }
+
+  /** A constant weight whose bytes stay in a file (safetensors), f32 behind a cast if it is stored narrower. */
+  parameter(name: string, shape: readonly number[], bytes: ExternalBytes): G {
+    this.#claimName(name);
+    return this.record("parameter", [], { name, shape, bytes });
+  }
+
+  /** Names a result of the graph. One tensor may have several names. */
+  output(name: string, tensor: G): void {
+    this.#claimName(name);
+    this.#outputs.set(name, { name, tensor });
+  }
+
+  build(): Graph {
+    const outputs = [...this.#outputs.values()];
+    return Object.freeze({ nodes: liveNodes(this.#nodes, outputs), outputs });
+  }
+
+  /** Appends an operation with canonical attributes, or returns the equal one recorded before. */
+  recordAll<O extends OpName>(
+    kind: O,
+    inputs: readonly G[],
+    attributes: OpAttributes[O],
+  ): readonly G[] {
+    const key = nodeKey(kind, inputs, attributes);
+    const known = key === undefined ? undefined : this.#shared.get(key);
+    if (known !== undefined) return known.outputs;
+    const outputs: G[] = [];
+    const node = { kind, id: this.#nodes.length, inputs, attributes, outputs } as GraphNode;
+    inferTypes(kind, inputs, attributes).forEach(({ dtype, shape }, index) => {
+      outputs.push(Object.freeze({ dtype, shape, node, index }));
+    });
+    Object.freeze(outputs);
+    Object.freeze(node);
+    this.#nodes.push(node);
+    if (key !== undefined) this.#shared.set(key, node);
+    return outputs;
+  }
+
+  /** `recordAll` of an operation with one result. */
+  record<O extends OpName>(kind: O, inputs: readonly G[], attributes: OpAttributes[O]): G {
+    const [first] = this.recordAll(kind, inputs, attributes);
+    invariant(first !== undefined, `${kind} has a result`);
+    return first;
+  }
+
+  #claimName(name: string): void {
+    if (this.#names.has(name)) {
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `the graph has an input, parameter or output named "${name}" already; give each its own name`,
+      );
+    }
+    this.#names.add(name);
+  }
+
+  // ── sources ──
+
+  constant(
+    data: readonly number[] | Float32Array | BigInt64Array,
+    shape: readonly number[],
+    dtype: DType = constantDType(data),
+  ): G {
+    return this.record("constant", [], { dtype, shape, data: toConstantData(data, shape, dtype) });
+  }
+
+  scalar(value: number, dtype: DType = "f32"): G {
+    return this.constant([value], [], dtype);
+  }
+
+  // ── elementwise ──
+
+  add(a: G, b: G): G {
+    return this.record("add", [a, b], {});
+  }
+
+  sub(a: G, b: G): G {
+    return this.record("sub", [a, b], {});
+  }
+
+  mul(a: G, b: G): G {
+    return this.record("mul", [a, b], {});
+  }
+
+  div(a: G, b: G): G {
+    return this.record("div", [a, b], {});
+  }
+
+  maximum(a: G, b: G): G {
+    return this.record("maximum", [a, b], {});
+  }
+
+  minimum(a: G, b: G): G {
+    return this.record("minimum", [a, b], {});
+  }
+
+  neg(x: G): G {
+    return this.record("neg", [x], {});
+  }
+
+  exp(x: G): G {
+    return this.record("exp", [x], {});
+  }
+
+  log(x: G): G {
+    return this.record("log", [x], {});
+  }
+
+  sqrt(x: G): G {
+    return this.record("sqrt", [x], {});
+  }
+
+  reciprocal(x: G): G {
+    return this.record("reciprocal", [x], {});
+  }
+
+  abs(x: G): G {
+    return this.record("abs", [x], {});
+  }
+
+  tanh(x: G): G {
+    return this.record("tanh", [x], {});
+  }
+
+  sigmoid(x: G): G {
+    return this.record("sigmoid", [x], {});
+  }
+
+  erf(x: G): G {
+    return this.record("erf", [x], {});
+  }
+
+  sin(x: G): G {
+    return this.record("sin", [x], {});
+  }
+
+  cos(x: G): G {
+    return this.record("cos", [x], {});
+  }
+
+  relu(x: G): G {
+    return this.record("relu", [x], {});
+  }
+
+  silu(x: G): G {
+    return this.record("silu", [x], {});
+  }
+
+  gelu(x: G, approximate: "erf" | "tanh"): G {
+    return this.record("gelu", [x], { approximate });
+  }
+
+  greater(a: G, b: G): G {
+    return this.record("greater", [a, b], {});
+  }
+
+  greaterEqual(a: G, b: G): G {
+    return this.record("greaterEqual", [a, b], {});
+  }
+
+  less(a: G, b: G): G {
+    return this.record("less", [a, b], {});
+  }
+
+  equal(a: G, b: G): G {
+    return this.record("equal", [a, b], {});
+  }
+
+  logicalAnd(a: G, b: G): G {
+    return this.record("logicalAnd", [a, b], {});
+  }
+
+  logicalOr(a: G, b: G): G {
+    return this.record("logicalOr", [a, b], {});
+  }
+
+  logicalNot(x: G): G {
+    return this.record("logicalNot", [x], {});
+  }
+
+  where(condition: G, a: G, b: G): G {
+    return this.record("where", [condition, a, b], {});
+  }
+
+  cast(x: G, dtype: DType): G {
+    return x.dtype === dtype ? x : this.record("cast", [x], { dtype });
+  }
+
+  // ── reductions ──
+
+  reduceSum(x: G, options: ReduceOptions = {}): G {
+    return this.record("reduceSum", [x], reduceAttributes(x, options));
+  }
+
+  reduceMean(x: G, options: ReduceOptions = {}): G {
+    return this.record("reduceMean", [x], reduceAttributes(x, options));
+  }
+
+  reduceMax(x: G, options: ReduceOptions = {}): G {
+    return this.record("reduceMax", [x], reduceAttributes(x, options));
+  }
+
+  reduceMin(x: G, options: ReduceOptions = {}): G {
+    return this.record("reduceMin", [x], reduceAttributes(x, options));
+  }
+
+  argmax(x: G, axis: number): G {
+    return this.record("argmax", [x], { axis: normalizeAxis(axis, x.shape.length) });
+  }
+
+  cumsum(x: G, axis: number, reverse = false): G {
+    return this.record("cumsum", [x], { axis: normalizeAxis(axis, x.shape.length), reverse });
+  }
+
+  // ── shape ──
+
+  /** Every symbol of the target must occur as a size of some input of the graph. */
+  reshape(x: G, shape: Shape): G {
+    const target = resolveReshape(x.shape, shape);
+    const source = x.node.kind === "reshape" ? (x.node.inputs[0] as G) : x;
+    if (sameShape(source.shape, target)) return source;
+    return this.record("reshape", [source], { shape: target });
+  }
+
+  transpose(x: G, permutation: readonly number[]): G {
+    return this.record("transpose", [x], { permutation });
+  }
+
+  slice(x: G, axis: number, start: Dim, end: Dim): G {
+    const at = normalizeAxis(axis, x.shape.length);
+    const size = x.shape[at] as Dim;
+    const bounds = { start: resolveBound(start, size), end: resolveBound(end, size) };
+    if (bounds.start === 0 && bounds.end === size) return x;
+    return this.record("slice", [x], { axis: at, ...bounds });
+  }
+
+  pad(x: G, axis: number, before: Dim, after: Dim): G {
+    if (before === 0 && after === 0) return x;
+    return this.record("pad", [x], { axis: normalizeAxis(axis, x.shape.length), before, after });
+  }
+
+  concat(xs: readonly G[], axis: number): G {
+    const [first] = xs;
+    if (first !== undefined && xs.length === 1) return first;
+    return this.record("concat", xs, { axis: normalizeAxis(axis, first?.shape.length ?? 0) });
+  }
+
+  broadcastTo(x: G, like: G): G {
+    return this.expand(x, like.shape);
+  }
+
+  expand(x: G, shape: Shape): G {
+    const target = shape.map(canonicalDim);
+    return sameShape(x.shape, target) ? x : this.record("expand", [x], { shape: target });
+  }
+
+  unsqueeze(x: G, axis: number): G {
+    return this.reshape(x, x.shape.toSpliced(normalizeAxis(axis, x.shape.length + 1), 0, 1));
+  }
+
+  squeeze(x: G, axis: number): G {
+    return this.reshape(x, x.shape.toSpliced(normalizeAxis(axis, x.shape.length), 1));
+  }
+
+  // ── indexing ──
+
+  gather(x: G, ids: G, axis: number): G {
+    return this.record("gather", [x, ids], { axis: normalizeAxis(axis, x.shape.length) });
+  }
+
+  gatherGradient(updates: G, ids: G, axis: number, size: Dim): G {
+    return this.record("gatherGradient", [updates, ids], { axis, size });
+  }
+
+  takeAlongAxis(x: G, ids: G, axis: number): G {
+    return this.record("takeAlongAxis", [x, ids], { axis: normalizeAxis(axis, x.shape.length) });
+  }
+
+  scatterAlongAxis(x: G, ids: G, updates: G, axis: number, reduction: "none" | "add"): G {
+    const attributes = { axis: normalizeAxis(axis, x.shape.length), reduction };
+    return this.record("scatterAlongAxis", [x, ids, updates], attributes);
+  }
+
+  topK(x: G, k: number, axis: number): TopK<G> {
+    const attributes = { axis: normalizeAxis(axis, x.shape.length), k };
+    const [values, indices] = this.recordAll("topK", [x], attributes) as readonly [G, G];
+    return { values, indices };
+  }
+
+  // ── linear algebra and compound operations ──
+
+  matmul(a: G, b: G, { transA = false, transB = false }: MatMulOptions = {}): G {
+    return this.record("matmul", [a, b], { transA, transB });
+  }
+
+  softmax(x: G, axis: number): G {
+    return this.record("softmax", [x], { axis: normalizeAxis(axis, x.shape.length) });
+  }
+
+  logSoftmax(x: G, axis: number): G {
+    return this.record("logSoftmax", [x], { axis: normalizeAxis(axis, x.shape.length) });
+  }
+
+  logSumExp(x: G, axis: number): G {
+    return this.record("logSumExp", [x], { axis: normalizeAxis(axis, x.shape.length) });
+  }
+
+  rmsNorm(x: G, weight: G, eps: number): G {
+    return this.record("rmsNorm", [x, weight], { eps });
+  }
+
+  inverseRms(x: G, eps: number): G {
+    return this.record("inverseRms", [x], { eps });
+  }
+
+  layerNorm(x: G, weight: G, bias: G, eps: number): G {
+    return this.record("layerNorm", [x, weight, bias], { eps });
+  }
+
+  rotary(x: G, cos: G, sin: G, heads: number): G {
+    return this.record("rotary", [x, cos, sin], { heads });
+  }
+
+  causalAttention(q: G, k: G, v: G, { heads, kvHeads, scale }: CausalAttentionOptions): G {
+    return this.record("causalAttention", [q, k, v], { heads, kvHeads, scale });
+  }
+
+  causalProbabilities(q: G, k: G, { heads, kvHeads, scale }: CausalAttentionOptions): G {
+    return this.record("causalProbabilities", [q, k], { heads, kvHeads, scale });
+  }
+
+  stopGradient(x: G): G {
+    return this.record("stopGradient", [x], {});
+  }
+
+  // ── inference only ──
+
+  slotAttention(
+    { q, k, v, keySlots, valueSlots, starts }: SlotAttentionInputs<G>,
+    { heads, kvHeads, scale }: CausalAttentionOptions,
+  ): SlotAttentionResult<G> {
+    const inputs = [q, k, v, keySlots, valueSlots, starts];
+    const results = this.recordAll("slotAttention", inputs, { heads, kvHeads, scale });
+    const [output, newKeys, newValues] = results as readonly [G, G, G];
+    return { output, keySlots: newKeys, valueSlots: newValues };
+  }
+
+  topKDynamic(x: G, k: G, size: string): TopK<G> {
+    const results = this.recordAll("topKDynamic", [x, k], { size });
+    const [values, indices] = results as readonly [G, G];
+    return { values, indices };
+  }
+
+  countGreater(x: G, threshold: G): G {
+    return this.record("countGreater", [x, threshold], {});
+  }
+}
+
+function reduceAttributes(
+  x: G,
+  { axes, keepDims = false }: ReduceOptions,
+): { readonly axes: readonly number[]; readonly keepDims: boolean } {
+  return { axes: normalizeAxes(axes, x.shape.length), keepDims };
+}

@@ -1,0 +1,93 @@
+import type { CompoundOpName } from "../../tensor/op-attributes.js";
+import type { Dim } from "../../tensor/tensor-ops.js";
+import type { GraphTensor, NodeOf } from "../graph.js";
+import { lowerCausalAttention, lowerCausalProbabilities } from "./attention.js";
+import type { LowerRules } from "./lower-rule.js";
+import type { Lowering } from "./lowering.js";
+
+function lowerMatmul(lowering: Lowering, { inputs, attributes }: NodeOf<"matmul">): string {
+  const operands = lowering.namesOf(inputs);
+  const { transA, transB } = attributes;
+  if (!transA && !transB) return lowering.emit("MatMul", operands);
+  const flags = { transA: { int: transA ? 1 : 0 }, transB: { int: transB ? 1 : 0 } };
+  if (inputs.every((input) => input.shape.length === 2)) {
+    return lowering.emit("Gemm", operands, { attributes: flags });
+  }
+  return lowering.emit("FusedMatMul", operands, { domain: "com.microsoft", attributes: flags });
+}
+
+/** max(x) − max(log softmax(x)): LogSoftmax is ten times faster than ReduceLogSumExp on CPU. */
+function lowerLogSumExp(lowering: Lowering, { inputs, attributes }: NodeOf<"logSumExp">): string {
+  const x = lowering.nameOf(inputs[0] as GraphTensor);
+  const logProbabilities = lowering.emit("LogSoftmax", [x], {
+    attributes: { axis: { int: attributes.axis } },
+  });
+  const largest = (value: string): string =>
+    lowering.emit("ReduceMax", [value, lowering.ints([attributes.axis])], {
+      attributes: { keepdims: { int: 0 } },
+    });
+  return lowering.emit("Sub", [largest(x), largest(logProbabilities)]);
+}
+
+/** SimplifiedLayerNormalization is onnxruntime's name of RMSNorm; its second result is 1/√(mean(x²)+eps). */
+function emitRmsNorm(
+  lowering: Lowering,
+  x: string,
+  weight: string,
+  eps: number,
+): readonly string[] {
+  return lowering.emitAll("SimplifiedLayerNormalization", [x, weight], 2, {
+    attributes: { axis: { int: -1 }, epsilon: { float: eps }, stash_type: { int: 1 } },
+  });
+}
+
+function lowerInverseRms(lowering: Lowering, { inputs, attributes }: NodeOf<"inverseRms">): string {
+  const [x] = inputs as readonly [GraphTensor];
+  const value = lowering.nameOf(x);
+  const squares = lowering.emit("Mul", [value, value]);
+  const mean = lowering.emit("ReduceMean", [squares, lowering.ints([-1])], {
+    attributes: { keepdims: { int: 1 } },
+  });
+  const shifted = lowering.emit("Add", [mean, lowering.float(attributes.eps)]);
+  return lowering.emit("Reciprocal", [lowering.emit("Sqrt", [shifted])]);
+}
+
+/** RotaryEmbedding over [B,T,H·d] with tables [B,T,d/2]. */
+function lowerRotary(lowering: Lowering, { inputs, attributes }: NodeOf<"rotary">): string {
+  const [x, cos, sin] = inputs as readonly [GraphTensor, GraphTensor, GraphTensor];
+  const [positions, half] = cos.shape as readonly [Dim, Dim];
+  const rows = x.shape.length === 3 ? (x.shape[0] as Dim) : 1;
+  const batched = [rows, positions, x.shape.at(-1) as Dim];
+  const table = (source: GraphTensor): string =>
+    lowering.emit("Expand", [lowering.nameOf(source), lowering.shape([rows, positions, half])]);
+  const values = lowering.reshape(lowering.nameOf(x), x.shape, batched);
+  const rotated = lowering.emit("RotaryEmbedding", [values, table(cos), table(sin)], {
+    attributes: { num_heads: { int: attributes.heads } },
+  });
+  return lowering.reshape(rotated, batched, x.shape);
+}
+
+export const compoundLowering = {
+  matmul: lowerMatmul,
+  softmax: (lowering, { inputs, attributes }) =>
+    lowering.emit("Softmax", lowering.namesOf(inputs), {
+      attributes: { axis: { int: attributes.axis } },
+    }),
+  logSoftmax: (lowering, { inputs, attributes }) =>
+    lowering.emit("LogSoftmax", lowering.namesOf(inputs), {
+      attributes: { axis: { int: attributes.axis } },
+    }),
+  logSumExp: lowerLogSumExp,
+  rmsNorm: (lowering, { inputs, attributes }) => {
+    const [x, weight] = lowering.namesOf(inputs) as readonly [string, string];
+    return emitRmsNorm(lowering, x, weight, attributes.eps)[0] as string;
+  },
+  inverseRms: lowerInverseRms,
+  layerNorm: (lowering, { inputs, attributes }) =>
+    lowering.emit("LayerNormalization", lowering.namesOf(inputs), {
+      attributes: { axis: { int: -1 }, epsilon: { float: attributes.eps } },
+    }),
+  rotary: lowerRotary,
+  causalAttention: lowerCausalAttention,
+  causalProbabilities: lowerCausalProbabilities,
+} satisfies LowerRules<CompoundOpName>;

@@ -1,0 +1,81 @@
+import type { OpName } from "../../tensor/op-attributes.js";
+import type { Graph, GraphNode, GraphOutput } from "../graph.js";
+import { graphInputs } from "../graph.js";
+import type { OnnxModel, OnnxNode } from "../onnx-model.js";
+import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
+import { compoundLowering } from "./compound.js";
+import { elementwiseLowering } from "./elementwise.js";
+import { indexingLowering } from "./indexing.js";
+import { inferenceOnlyLowering } from "./inference-only.js";
+import type { LowerRule, LowerRules } from "./lower-rule.js";
+import { Lowering } from "./lowering.js";
+import { reductionLowering } from "./reduction.js";
+import { shapeLowering } from "./shape.js";
+
+const LOWER_RULES: LowerRules<OpName> = {
+  input: (_, { attributes }) => attributes.name,
+  parameter: (lowering, { attributes }) => {
+    const { name, shape, bytes } = attributes;
+    lowering.initializers.push({ name, dtype: bytes.dtype, shape, content: { external: bytes } });
+    if (bytes.dtype === "f32") return name;
+    return lowering.emit("Cast", [name], { attributes: { to: { int: TENSOR_DATA_TYPE.f32 } } });
+  },
+  constant: (lowering, { attributes }) =>
+    lowering.constant(attributes.dtype, attributes.shape, attributes.data),
+  ...elementwiseLowering,
+  ...reductionLowering,
+  ...shapeLowering,
+  ...indexingLowering,
+  ...compoundLowering,
+  ...inferenceOnlyLowering,
+};
+
+/** The ONNX nodes (opset 24 and com.microsoft) that compute a graph. */
+export function lowerGraph(graph: Graph): OnnxModel {
+  const lowering = new Lowering();
+  const inputs = graphInputs(graph);
+  for (const node of inputs) lowerNode(lowering, node);
+  for (const node of graph.nodes) if (node.kind !== "input") lowerNode(lowering, node);
+  return {
+    inputs: inputs.map((node) => node.attributes),
+    outputs: graph.outputs.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
+    initializers: lowering.initializers,
+    nodes: nameOutputs(lowering, graph.outputs),
+  };
+}
+
+function lowerNode(lowering: Lowering, node: GraphNode): void {
+  const rule = LOWER_RULES[node.kind] as LowerRule<OpName>;
+  const names = rule(lowering, node);
+  node.outputs.forEach((output, index) => {
+    lowering.bind(output, typeof names === "string" ? names : (names[index] as string));
+  });
+}
+
+/** Values that are results get their public names. An Identity is left only where a result is an input, a constant or named twice: it would copy, and in-place updates would not be in place. */
+function nameOutputs(lowering: Lowering, outputs: readonly GraphOutput[]): readonly OnnxNode[] {
+  const produced = new Set(lowering.nodes.flatMap((node) => node.outputs));
+  const renamed = new Map<string, string>();
+  const copies: { readonly from: string; readonly to: string }[] = [];
+  for (const { name, tensor } of outputs) {
+    const value = lowering.nameOf(tensor);
+    if (produced.has(value) && !renamed.has(value)) renamed.set(value, name);
+    else copies.push({ from: value, to: name });
+  }
+  const rename = (value: string): string => renamed.get(value) ?? value;
+  const nodes = lowering.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map(rename),
+    outputs: node.outputs.map(rename),
+  }));
+  const identities = copies.map(({ from, to }): OnnxNode => {
+    return {
+      opType: "Identity",
+      domain: "",
+      inputs: [rename(from)],
+      outputs: [to],
+      attributes: {},
+    };
+  });
+  return [...nodes, ...identities];
+}

@@ -1,0 +1,147 @@
+import { invariant } from "../../errors/invariant.js";
+import { TandemError } from "../../errors/tandem-error.js";
+import { dimTerms, isSymbol } from "../../tensor/dim.js";
+import type { ConstantData } from "../../tensor/op-attributes.js";
+import type { DType, Dim, Shape } from "../../tensor/tensor-ops.js";
+import type { GraphTensor } from "../graph.js";
+import type { OnnxAttributes, OnnxDomain, OnnxInitializer, OnnxNode } from "../onnx-model.js";
+
+export interface EmitOptions {
+  readonly attributes?: OnnxAttributes;
+  readonly domain?: OnnxDomain;
+}
+
+/** Collects ONNX nodes while a graph is lowered. Equal nodes are emitted once. */
+export class Lowering {
+  readonly nodes: OnnxNode[] = [];
+  readonly initializers: OnnxInitializer[] = [];
+  readonly #names = new Map<GraphTensor, string>();
+  readonly #emitted = new Map<string, readonly string[]>();
+  readonly #sizeSources = new Map<string, { readonly value: string; readonly axis: number }>();
+  #count = 0;
+
+  /** The ONNX value that holds a tensor. */
+  nameOf(tensor: GraphTensor): string {
+    const name = this.#names.get(tensor);
+    invariant(
+      name !== undefined,
+      `${tensor.node.kind} ${tensor.node.id} is lowered before its use`,
+    );
+    return name;
+  }
+
+  namesOf(tensors: readonly GraphTensor[]): readonly string[] {
+    return tensors.map((tensor) => this.nameOf(tensor));
+  }
+
+  /** Binds a tensor to its value, and symbols that occur in its shape for the first time to its axes. */
+  bind(tensor: GraphTensor, name: string): void {
+    this.#names.set(tensor, name);
+    tensor.shape.forEach((dim, axis) => {
+      if (isSymbol(dim) && !this.#sizeSources.has(dim)) {
+        this.#sizeSources.set(dim, { value: name, axis });
+      }
+    });
+  }
+
+  /** Names of ours begin with a slash, so that they never meet one of the graph's interface. */
+  #freshName(hint: string): string {
+    return `/${hint}_${this.#count++}`;
+  }
+
+  /** Appends a node with one result. */
+  emit(opType: string, inputs: readonly string[], options: EmitOptions = {}): string {
+    return this.emitAll(opType, inputs, 1, options)[0] as string;
+  }
+
+  /** Appends a node with several results, or finds the equal one. */
+  emitAll(
+    opType: string,
+    inputs: readonly string[],
+    resultCount: number,
+    { attributes = {}, domain = "" }: EmitOptions = {},
+  ): readonly string[] {
+    const key = JSON.stringify([domain, opType, inputs, attributes, resultCount]);
+    const known = this.#emitted.get(key);
+    if (known !== undefined) return known;
+    const outputs = Array.from({ length: resultCount }, () => this.#freshName(opType));
+    this.nodes.push({ opType, domain, inputs, outputs, attributes });
+    this.#emitted.set(key, outputs);
+    return outputs;
+  }
+
+  /** A constant baked into the model. Small equal ones are shared. */
+  constant(dtype: DType, shape: readonly number[], data: ConstantData): string {
+    const key = data.length <= 64 ? `${dtype}[${shape.join(",")}]${describeData(data)}` : undefined;
+    const known = key === undefined ? undefined : this.#emitted.get(key);
+    if (known !== undefined) return known[0] as string;
+    const name = this.#freshName("const");
+    this.initializers.push({ name, dtype, shape, content: { inline: data } });
+    if (key !== undefined) this.#emitted.set(key, [name]);
+    return name;
+  }
+
+  /** i64 vector. */
+  ints(values: readonly number[]): string {
+    return this.constant("i64", [values.length], BigInt64Array.from(values.map(BigInt)));
+  }
+
+  float(value: number, dtype: DType = "f32"): string {
+    const data = dtype === "f64" ? Float64Array.of(value) : Float32Array.of(value);
+    return this.constant(dtype, [], data);
+  }
+
+  /** A size as an i64 [1] value, computed from run-time shapes where it has symbols. */
+  size(dim: Dim): string {
+    if (typeof dim === "number") return this.ints([dim]);
+    const terms = dimTerms(dim).map(({ factor, symbols }) => {
+      const factors = symbols.map((symbol) => this.#symbolSize(symbol));
+      if (factor !== 1 || factors.length === 0) factors.push(this.ints([factor]));
+      return factors.reduce((a, b) => this.emit("Mul", [a, b]));
+    });
+    return terms.reduce((a, b) => this.emit("Add", [a, b]));
+  }
+
+  /** A shape as an i64 vector. */
+  shape(shape: Shape): string {
+    const sizes = shape.filter((dim) => typeof dim === "number");
+    if (sizes.length === shape.length) return this.ints(sizes);
+    const parts = shape.map((dim) => this.size(dim));
+    return this.emit("Concat", parts, { attributes: { axis: { int: 0 } } });
+  }
+
+  /** Reshape of a value, with as little run-time shape arithmetic as the symbols allow. */
+  reshape(value: string, from: Shape, to: Shape): string {
+    if (from.length === to.length && from.every((dim, axis) => dim === to[axis])) return value;
+    const spec = to.map((dim, axis) =>
+      typeof dim === "number" ? dim : dim === from[axis] ? 0 : -1,
+    );
+    // −1 cannot be inferred beside a size of zero, and 0 means "copy" only where no size is zero by itself.
+    const isStatic = spec.filter((size) => size === -1).length <= 1 && !to.includes(0);
+    if (isStatic) return this.emit("Reshape", [value, this.ints(spec)]);
+    return this.emit("Reshape", [value, this.shape(to)], { attributes: { allowzero: { int: 1 } } });
+  }
+
+  transpose(value: string, permutation: readonly number[]): string {
+    return this.emit("Transpose", [value], { attributes: { perm: { ints: permutation } } });
+  }
+
+  #symbolSize(symbol: string): string {
+    const source = this.#sizeSources.get(symbol);
+    if (source === undefined) {
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `the size "${symbol}" is used in a shape but is the size of no input or earlier result`,
+      );
+    }
+    return this.emit("Shape", [source.value], {
+      attributes: { start: { int: source.axis }, end: { int: source.axis + 1 } },
+    });
+  }
+}
+
+function describeData(data: ConstantData): string {
+  return Array.from(data as Float32Array, (value) =>
+    Object.is(value, -0) ? "-0" : String(value),
+  ).join();
+}

@@ -1,0 +1,142 @@
+/**
+ * The typed operation table: operation name → its attributes, in canonical form (axes counted from the front, shapes
+ * without −1). Shape inference, lowering, replay and gradient rules are each a table over these names, so that an
+ * operation missing in one of them does not compile.
+ */
+import type { CausalAttentionOptions, DType, Dim, Shape } from "./tensor-ops.js";
+
+export type NoAttributes = Readonly<Record<never, never>>;
+
+export interface AxisAttributes {
+  readonly axis: number;
+}
+
+export interface ReduceAttributes {
+  readonly axes: readonly number[];
+  readonly keepDims: boolean;
+}
+
+export type ConstantData = Float32Array | Float64Array | BigInt64Array | Int32Array | Uint8Array;
+
+/** Where the bytes of a parameter lie: little-endian, row-major, in a file beside others of its directory. */
+export interface ExternalBytes {
+  /** Base name inside the session's external data directory. */
+  readonly location: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly dtype: "f32" | "f16" | "bf16";
+}
+
+export interface SourceAttributes {
+  readonly input: { readonly name: string; readonly dtype: DType; readonly shape: Shape };
+  readonly parameter: {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly bytes: ExternalBytes;
+  };
+  readonly constant: {
+    readonly dtype: DType;
+    readonly shape: readonly number[];
+    readonly data: ConstantData;
+  };
+}
+
+/** Operations of `TensorOps`, by family: each has a gradient rule (or states that it has none). */
+export interface ElementwiseAttributes {
+  readonly add: NoAttributes;
+  readonly sub: NoAttributes;
+  readonly mul: NoAttributes;
+  readonly div: NoAttributes;
+  readonly maximum: NoAttributes;
+  readonly minimum: NoAttributes;
+  readonly neg: NoAttributes;
+  readonly exp: NoAttributes;
+  readonly log: NoAttributes;
+  readonly sqrt: NoAttributes;
+  readonly reciprocal: NoAttributes;
+  readonly abs: NoAttributes;
+  readonly tanh: NoAttributes;
+  readonly sigmoid: NoAttributes;
+  readonly erf: NoAttributes;
+  readonly sin: NoAttributes;
+  readonly cos: NoAttributes;
+  readonly relu: NoAttributes;
+  readonly silu: NoAttributes;
+  readonly gelu: { readonly approximate: "erf" | "tanh" };
+  readonly greater: NoAttributes;
+  readonly greaterEqual: NoAttributes;
+  readonly less: NoAttributes;
+  readonly equal: NoAttributes;
+  readonly logicalAnd: NoAttributes;
+  readonly logicalOr: NoAttributes;
+  readonly logicalNot: NoAttributes;
+  readonly where: NoAttributes;
+  readonly cast: { readonly dtype: DType };
+  readonly stopGradient: NoAttributes;
+}
+
+export interface ReductionAttributes {
+  readonly reduceSum: ReduceAttributes;
+  readonly reduceMean: ReduceAttributes;
+  readonly reduceMax: ReduceAttributes;
+  readonly reduceMin: ReduceAttributes;
+  readonly argmax: AxisAttributes;
+  readonly cumsum: { readonly axis: number; readonly reverse: boolean };
+}
+
+export interface ShapeAttributes {
+  readonly reshape: { readonly shape: Shape };
+  readonly transpose: { readonly permutation: readonly number[] };
+  readonly slice: { readonly axis: number; readonly start: Dim; readonly end: Dim };
+  readonly pad: { readonly axis: number; readonly before: Dim; readonly after: Dim };
+  readonly concat: AxisAttributes;
+  readonly expand: { readonly shape: Shape };
+}
+
+export interface IndexingAttributes {
+  readonly gather: AxisAttributes;
+  readonly gatherGradient: { readonly axis: number; readonly size: Dim };
+  readonly takeAlongAxis: AxisAttributes;
+  readonly scatterAlongAxis: { readonly axis: number; readonly reduction: "none" | "add" };
+  readonly topK: { readonly axis: number; readonly k: number };
+}
+
+export interface CompoundAttributes {
+  readonly matmul: { readonly transA: boolean; readonly transB: boolean };
+  readonly softmax: AxisAttributes;
+  readonly logSoftmax: AxisAttributes;
+  readonly logSumExp: AxisAttributes;
+  readonly rmsNorm: { readonly eps: number };
+  readonly inverseRms: { readonly eps: number };
+  readonly layerNorm: { readonly eps: number };
+  readonly rotary: { readonly heads: number };
+  readonly causalAttention: CausalAttentionOptions;
+  readonly causalProbabilities: CausalAttentionOptions;
+}
+
+export interface TensorOpAttributes
+  extends
+    ElementwiseAttributes,
+    ReductionAttributes,
+    ShapeAttributes,
+    IndexingAttributes,
+    CompoundAttributes {}
+
+/** Operations of `InferenceOps`: no gradient. */
+export interface InferenceOpAttributes {
+  readonly slotAttention: CausalAttentionOptions;
+  readonly topKDynamic: { readonly size: string };
+  readonly countGreater: NoAttributes;
+}
+
+export interface OpAttributes extends SourceAttributes, TensorOpAttributes, InferenceOpAttributes {}
+
+export type SourceOpName = keyof SourceAttributes;
+export type TensorOpName = keyof TensorOpAttributes;
+export type InferenceOpName = keyof InferenceOpAttributes;
+export type OpName = keyof OpAttributes;
+export type ElementwiseOpName = keyof ElementwiseAttributes;
+export type ReductionOpName = keyof ReductionAttributes;
+export type ShapeOpName = keyof ShapeAttributes;
+export type IndexingOpName = keyof IndexingAttributes;
+export type CompoundOpName = keyof CompoundAttributes;
