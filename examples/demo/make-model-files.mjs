@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const SPECIAL = ["<pad>", "<eos>"];
-const VOCABULARY = [...SPECIAL, ..."0123456789*+=;:-"];
+const VOCABULARY = [...SPECIAL, ..."0123456789*+=;:-".split("")];
 
 const tokenizer = {
   version: "1.0",
