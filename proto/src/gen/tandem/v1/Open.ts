@@ -21,7 +21,8 @@ export interface Open {
    */
   'prompt'?: (Buffer | Uint8Array | string);
   /**
-   * u32: response tokens that are already kept; empty at first. A re-opened session continues as if it had never been lost.
+   * u32: response tokens that are already kept; empty at first. A re-opened session continues as if it had never been lost. Its count of
+   * replacements goes on from whatever its first draft says.
    */
   'response'?: (Buffer | Uint8Array | string);
   /**
@@ -61,7 +62,8 @@ export interface Open__Output {
    */
   'prompt': (Buffer);
   /**
-   * u32: response tokens that are already kept; empty at first. A re-opened session continues as if it had never been lost.
+   * u32: response tokens that are already kept; empty at first. A re-opened session continues as if it had never been lost. Its count of
+   * replacements goes on from whatever its first draft says.
    */
   'response': (Buffer);
   /**

@@ -18,6 +18,11 @@ export interface Usage {
    */
   'queueMs'?: (number | string);
   'computeMs'?: (number | string);
+  /**
+   * Of the computed: known tokens whose keys and values were missing (prompt, re-opened response, evicted cache). The rest are the laws
+   * asked for: for a draft of g tokens g, less what lies behind its first stop id or max_response.
+   */
+  'prefillPositions'?: (number);
 }
 
 /**
@@ -37,4 +42,9 @@ export interface Usage__Output {
    */
   'queueMs': (number);
   'computeMs': (number);
+  /**
+   * Of the computed: known tokens whose keys and values were missing (prompt, re-opened response, evicted cache). The rest are the laws
+   * asked for: for a draft of g tokens g, less what lies behind its first stop id or max_response.
+   */
+  'prefillPositions': (number);
 }
