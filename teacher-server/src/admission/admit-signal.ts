@@ -1,0 +1,131 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
+import type { SignalSpec__Output as RawSignalSpec } from "@tandem/proto/gen/tandem/v1/SignalSpec.js";
+import type { SignalEncoding } from "../engine/engine-step.js";
+import { assertTauCount, assertTaus } from "./admit-rows.js";
+import type { ServerLimits } from "./server-limits.js";
+import type { ValidSignal } from "./valid-signal.js";
+
+/** The default of `max_logit_error`, stated in the contract. */
+const DEFAULT_MAX_LOGIT_ERROR = 0.01;
+
+const NO_VALID_SIGNAL: ValidSignal = {
+  spec: NO_SIGNAL,
+  encoding: { encoding: "plain", maxLogitError: DEFAULT_MAX_LOGIT_ERROR },
+};
+
+/** Checks a signal spec against the model and the limits; an absent one asks for nothing. `path` is where it was written (`opens.signal`).
+ * @throws TandemError INVALID_ARGUMENT or NOT_FOUND (layer), naming field and limit. */
+export function admitSignal(
+  raw: RawSignalSpec | null,
+  path: string,
+  limits: ServerLimits,
+): ValidSignal {
+  if (raw === null) return NO_VALID_SIGNAL;
+  const maxTopK = Math.min(limits.maxTopK, limits.vocabSize);
+  assertAtMost(raw.topK, maxTopK, `${path}.top_k`, "raise --max-logprobs or ask for `dense`");
+  assertAtMost(raw.draws, limits.maxDraws, `${path}.draws`, "ask for fewer");
+  assertTauCount(raw.taus.length, `${path}.taus`, limits);
+  assertTaus(raw.taus, `${path}.taus`);
+  const dense = denseOf(raw, path);
+  assertHiddenLayers(raw.hiddenLayers, `${path}.hidden_layers`, limits);
+  const spec: SignalSpec = {
+    topK: raw.topK,
+    lse: raw.lse,
+    token: raw.token,
+    moments: raw.moments,
+    taus: raw.taus,
+    draws: raw.draws,
+    dense,
+    hiddenLayers: raw.hiddenLayers,
+  };
+  return { spec, encoding: encodingOf(raw, path) };
+}
+
+/** @throws TandemError INVALID_ARGUMENT when the dense part of that many rows exceeds its limit. */
+export function assertDenseRows(
+  signal: ValidSignal,
+  rows: number,
+  path: string,
+  limits: ServerLimits,
+): void {
+  if (signal.spec.dense === "none") return;
+  const bytes = rows * limits.vocabSize * (signal.spec.dense === "f16" ? 2 : 4);
+  if (bytes <= limits.maxDenseBytes) return;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `${path}.dense of ${rows} rows with ${limits.vocabSize} logits has ${bytes} bytes; the limit is ${limits.maxDenseBytes}: ask for fewer rows or for top_k`,
+    { field: `${path}.dense`, limit: limits.maxDenseBytes },
+  );
+}
+
+function encodingOf(raw: RawSignalSpec, path: string): SignalEncoding {
+  const field = `${path}.max_logit_error`;
+  const maxLogitError = raw.maxLogitError ?? DEFAULT_MAX_LOGIT_ERROR;
+  if (!(maxLogitError >= 0 && maxLogitError < Infinity)) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field} is ${maxLogitError}; give nats ≥ 0 (0 = exact)`,
+      { field },
+    );
+  }
+  switch (raw.encoding) {
+    case "ENCODING_UNSPECIFIED":
+    case "ENCODING_PLAIN":
+      return { encoding: "plain", maxLogitError };
+    case "ENCODING_COMPACT":
+      return { encoding: "compact", maxLogitError };
+    default:
+      // An enum number this build does not know arrives as that number.
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `${path}.encoding is ${String(raw.encoding)}; PLAIN (1) and COMPACT (2) are known`,
+        {
+          field: `${path}.encoding`,
+        },
+      );
+  }
+}
+
+function denseOf(raw: RawSignalSpec, path: string): SignalSpec["dense"] {
+  switch (raw.dense) {
+    case "DENSE_TYPE_UNSPECIFIED":
+      return "none";
+    case "DENSE_TYPE_F16":
+      return "f16";
+    case "DENSE_TYPE_F32":
+      return "f32";
+    default:
+      throw new TandemError("INVALID_ARGUMENT", `${path}.dense is ${String(raw.dense)}; F16 (1) and F32 (2) are known`, { field: `${path}.dense` });
+  }
+}
+
+function assertHiddenLayers(layers: readonly number[], field: string, limits: ServerLimits): void {
+  for (const layer of layers) {
+    if (layer <= limits.layers) continue;
+    throw new TandemError(
+      "NOT_FOUND",
+      `${field} asks for layer ${layer}; the model has 0 (embedding) to ${limits.layers}`,
+      {
+        field,
+        limit: limits.layers,
+      },
+    );
+  }
+  if (new Set(layers).size !== layers.length) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field} names a layer twice: ${layers.join(", ")}`,
+      { field },
+    );
+  }
+}
+
+function assertAtMost(value: number, limit: number, field: string, advice: string): void {
+  if (value <= limit) return;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `${field} is ${value}; the limit is ${limit}: ${advice}`,
+    { field, limit },
+  );
+}

@@ -1,0 +1,37 @@
+import type { HeadWish, SignalEncoding } from "../engine/engine-step.js";
+
+/** A stretch of one sequence that has to go through the model, and what is asked of its last positions. */
+export interface Job {
+  readonly id: number;
+  /** Whom fairness is between: one per stream or call. */
+  readonly client: number;
+  readonly kind: "draft" | "generate" | "score";
+  /** The KV cache of the sequence; at most one job per cache at a time. */
+  readonly cache: number;
+  /** u32: the sequence from its first token through the last position to compute. */
+  readonly tokens: Uint32Array;
+  /** Index in `tokens` of the first position whose law is wanted; what lies before is prefill. */
+  readonly headFrom: number;
+  /** Laws of positions headFrom … tokens.length−1: targets.length = tokens.length − headFrom. */
+  readonly head: HeadWish;
+  readonly encoding: SignalEncoding;
+  /** All laws must come out of one step (drafts, generation); otherwise they may come in pieces. */
+  readonly atomic: boolean;
+  /** Bound of the sequence's final length: the size of its cache. */
+  readonly maxLength: number;
+  readonly arrivedMs: number;
+  /** When the answer is not worth computing any more; Infinity = never. */
+  readonly deadlineMs: number;
+}
+
+/** What a job has cost so far. */
+export interface JobUsage {
+  /** Positions sent through the model, prefill included. */
+  readonly computedPositions: number;
+  /** Of these, known tokens whose keys and values were missing. */
+  readonly prefillPositions: number;
+  /** Positions before `headFrom` that were in the cache. */
+  readonly reusedPositions: number;
+  readonly queueMs: number;
+  readonly computeMs: number;
+}
