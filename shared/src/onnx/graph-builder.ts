@@ -1,7 +1,7 @@
 import { invariant } from "../errors/invariant.js";
 import { TandemError } from "../errors/tandem-error.js";
 import { normalizeAxes, normalizeAxis } from "../numeric/shape.js";
-import { sameShape } from "../tensor/broadcast.js";
+import { broadcastShapes, sameShape } from "../tensor/broadcast.js";
 import { canonicalDim } from "../tensor/dim.js";
 import { inferTypes } from "../tensor/infer-types.js";
 import type {
@@ -26,6 +26,17 @@ import { nodeKey } from "./node-key.js";
 import { resolveBound, resolveReshape } from "./resolve-shape.js";
 
 type G = GraphTensor;
+type BroadcastingOpName =
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "maximum"
+  | "minimum"
+  | "greater"
+  | "greaterEqual"
+  | "less"
+  | "equal";
 
 /** Records operations as an immutable graph. Equal operations on equal inputs are recorded once; `build` drops what no output needs. */
 export class GraphBuilder implements InferenceOps<G> {
@@ -87,6 +98,18 @@ export class GraphBuilder implements InferenceOps<G> {
     return first;
   }
 
+  /** An operand that was expanded only to meet the other one need not be: the operation broadcasts by itself. */
+  #broadcasting(kind: BroadcastingOpName, a: G, b: G): G {
+    const shape = broadcastShapes(a.shape, b.shape, kind);
+    const narrow = (x: G, other: G): G => {
+      const source = x.node.kind === "expand" ? x.node.inputs[0] : undefined;
+      if (source === undefined) return x;
+      return sameShape(broadcastShapes(source.shape, other.shape), shape) ? source : x;
+    };
+    const left = narrow(a, b);
+    return this.record(kind, [left, narrow(b, left)], {});
+  }
+
   #claimName(name: string): void {
     if (this.#names.has(name)) {
       throw new TandemError(
@@ -114,27 +137,27 @@ export class GraphBuilder implements InferenceOps<G> {
   // ── elementwise ──
 
   add(a: G, b: G): G {
-    return this.record("add", [a, b], {});
+    return this.#broadcasting("add", a, b);
   }
 
   sub(a: G, b: G): G {
-    return this.record("sub", [a, b], {});
+    return this.#broadcasting("sub", a, b);
   }
 
   mul(a: G, b: G): G {
-    return this.record("mul", [a, b], {});
+    return this.#broadcasting("mul", a, b);
   }
 
   div(a: G, b: G): G {
-    return this.record("div", [a, b], {});
+    return this.#broadcasting("div", a, b);
   }
 
   maximum(a: G, b: G): G {
-    return this.record("maximum", [a, b], {});
+    return this.#broadcasting("maximum", a, b);
   }
 
   minimum(a: G, b: G): G {
-    return this.record("minimum", [a, b], {});
+    return this.#broadcasting("minimum", a, b);
   }
 
   neg(x: G): G {
@@ -194,19 +217,19 @@ export class GraphBuilder implements InferenceOps<G> {
   }
 
   greater(a: G, b: G): G {
-    return this.record("greater", [a, b], {});
+    return this.#broadcasting("greater", a, b);
   }
 
   greaterEqual(a: G, b: G): G {
-    return this.record("greaterEqual", [a, b], {});
+    return this.#broadcasting("greaterEqual", a, b);
   }
 
   less(a: G, b: G): G {
-    return this.record("less", [a, b], {});
+    return this.#broadcasting("less", a, b);
   }
 
   equal(a: G, b: G): G {
-    return this.record("equal", [a, b], {});
+    return this.#broadcasting("equal", a, b);
   }
 
   logicalAnd(a: G, b: G): G {
@@ -295,6 +318,12 @@ export class GraphBuilder implements InferenceOps<G> {
   expand(x: G, shape: Shape): G {
     const target = shape.map(canonicalDim);
     return sameShape(x.shape, target) ? x : this.record("expand", [x], { shape: target });
+  }
+
+  sizeOf(size: Dim): G {
+    const canonical = canonicalDim(size);
+    if (typeof canonical === "number") return this.scalar(canonical);
+    return this.record("sizeOf", [], { size: canonical });
   }
 
   unsqueeze(x: G, axis: number): G {

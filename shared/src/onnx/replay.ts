@@ -88,6 +88,7 @@ const REPLAY_RULES: { readonly [O in TensorOpName]: ReplayRule<OpAttributes[O]> 
   pad: (ops, inputs, { axis, before, after }, sizes) => [
     ops.pad(at(inputs, 0), axis, evaluateDim(before, sizes), evaluateDim(after, sizes)),
   ],
+  sizeOf: (ops, _, { size }, sizes) => [ops.sizeOf(evaluateDim(size, sizes))],
   concat: (ops, inputs, { axis }) => [ops.concat(inputs, axis)],
   expand: (ops, inputs, { shape }, sizes) => [ops.expand(at(inputs, 0), numbers(shape, sizes))],
   gather: (ops, inputs, { axis }) => [ops.gather(at(inputs, 0), at(inputs, 1), axis)],
@@ -151,23 +152,22 @@ function replayNode<T extends Tensor>(
   ops: TensorOps<T>,
   { inputs, feeds, sizes }: ReplayContext<T>,
 ): readonly T[] {
-  switch (node.kind) {
-    case "input":
-    case "parameter":
-      return [feedOf(feeds, node.attributes.name)];
-    case "constant": {
-      const { data, shape, dtype } = node.attributes;
-      return [ops.constant(plainValues(data), shape, dtype)];
-    }
-    case "slotAttention":
-    case "topKDynamic":
-    case "countGreater":
-      throw new TandemError("UNIMPLEMENTED", `${node.kind} can only be run by a session`);
-    default: {
-      const rule = REPLAY_RULES[node.kind] as ReplayRule<unknown>;
-      return rule(ops, inputs, node.attributes, sizes);
-    }
+  if (node.kind === "input" || node.kind === "parameter") {
+    return [feedOf(feeds, node.attributes.name)];
   }
+  if (node.kind === "constant") {
+    const { data, shape, dtype } = node.attributes;
+    return [ops.constant(plainValues(data), shape, dtype)];
+  }
+  if (
+    node.kind === "slotAttention" ||
+    node.kind === "topKDynamic" ||
+    node.kind === "countGreater"
+  ) {
+    throw new TandemError("UNIMPLEMENTED", `${node.kind} can only be run by a session`);
+  }
+  const rule = REPLAY_RULES[node.kind] as ReplayRule<unknown>;
+  return rule(ops, inputs, node.attributes, sizes);
 }
 
 function plainValues(data: ConstantData): readonly number[] | BigInt64Array {

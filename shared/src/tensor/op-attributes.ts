@@ -90,6 +90,7 @@ export interface ShapeAttributes {
   readonly slice: { readonly axis: number; readonly start: Dim; readonly end: Dim };
   readonly pad: { readonly axis: number; readonly before: Dim; readonly after: Dim };
   readonly concat: AxisAttributes;
+  readonly sizeOf: { readonly size: Dim };
   readonly expand: { readonly shape: Shape };
 }
 

@@ -117,6 +117,8 @@ export interface TensorOps<T extends Tensor = Tensor> {
   broadcastTo(x: T, like: T): T;
   /** Broadcast to a shape of numbers and symbols. */
   expand(x: T, shape: Shape): T;
+  /** A size as an f32 scalar: `sizeOf("N")` for a mean over N rows. */
+  sizeOf(size: Dim): T;
   unsqueeze(x: T, axis: number): T;
   squeeze(x: T, axis: number): T;
 

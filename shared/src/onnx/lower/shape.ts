@@ -1,5 +1,6 @@
 import type { ShapeOpName } from "../../tensor/op-attributes.js";
 import type { GraphTensor } from "../graph.js";
+import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
 import type { LowerRules } from "./lower-rule.js";
 
 export const shapeLowering = {
@@ -26,6 +27,10 @@ export const shapeLowering = {
   concat: (lowering, { inputs, attributes }) =>
     lowering.emit("Concat", lowering.namesOf(inputs), {
       attributes: { axis: { int: attributes.axis } },
+    }),
+  sizeOf: (lowering, { attributes }) =>
+    lowering.emit("Cast", [lowering.emit("Squeeze", [lowering.size(attributes.size)])], {
+      attributes: { to: { int: TENSOR_DATA_TYPE.f32 } },
     }),
   expand: (lowering, { inputs, attributes }) =>
     lowering.emit("Expand", [...lowering.namesOf(inputs), lowering.shape(attributes.shape)]),

@@ -56,6 +56,7 @@ export const shapeTypes = {
     }
     return [tensorType(head.dtype, withDim(head.shape, axis, size))];
   },
+  sizeOf: () => [tensorType("f32", [])],
   expand: (inputs, { shape }) => {
     const [x] = inputsOf(inputs, 1);
     const fits = sameShape(broadcastShapes(x.shape, shape, "expand"), shape);
