@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-/** @typedef {{ readonly prompt: string, readonly response: string }} Example */
+/** @typedef {{ readonly prompt: string, readonly answer: string }} Example */
 /** @typedef {"train" | "validation" | "held-out"} Split */
 
 /** The steps from the last digit on, then the product: 4738*6 → `8*6+0=48;3*6+4=22;7*6+2=44;4*6+4=28:28428`.
@@ -29,7 +29,7 @@ export function writeExample(multiplicand, multiplier) {
   }
   return {
     prompt: `${multiplicand}*${multiplier}=`,
-    response: `${steps.join(";")}:${multiplicand * multiplier}`,
+    answer: `${steps.join(";")}:${multiplicand * multiplier}`,
   };
 }
 

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 
 interface Example {
   readonly prompt: string;
-  readonly response: string;
+  readonly answer: string;
 }
 interface MakeData {
   readonly writeExample: (multiplicand: number, multiplier: number) => Example;
@@ -27,16 +27,16 @@ describe("the demo's task", () => {
     // By hand: 8·6=48; 3·6+4=22; 7·6+2=44; 4·6+4=28; 4738·6=28428.
     assert.deepEqual(writeExample(4738, 6), {
       prompt: "4738*6=",
-      response: "8*6+0=48;3*6+4=22;7*6+2=44;4*6+4=28:28428",
+      answer: "8*6+0=48;3*6+4=22;7*6+2=44;4*6+4=28:28428",
     });
     // 0·2=0; 0·2=0; 0·2=0; 1·2=2: two digits each, the product without a leading zero.
-    assert.equal(writeExample(1000, 2).response, "0*2+0=00;0*2+0=00;0*2+0=00;1*2+0=02:2000");
+    assert.equal(writeExample(1000, 2).answer, "0*2+0=00;0*2+0=00;0*2+0=00;1*2+0=02:2000");
   });
 
   it("is right in every step and in the product", () => {
-    for (const { prompt, response } of examplesOf("validation")) {
+    for (const { prompt, answer } of examplesOf("validation")) {
       const [a, b] = prompt.slice(0, -1).split("*").map(Number) as [number, number];
-      const [steps, product] = response.split(":") as [string, string];
+      const [steps, product] = answer.split(":") as [string, string];
       assert.equal(Number(product), a * b);
       for (const step of steps.split(";")) {
         const [digit, times, carry, sum] = step.split(/[*+=]/).map(Number) as number[];
