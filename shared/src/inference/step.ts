@@ -2,13 +2,19 @@
 import type { SignalSpec, TeacherSignal } from "../wire/teacher-signal.js";
 import type { AcceptanceRule } from "../sampling/acceptance.js";
 import type { SamplingParams } from "../sampling/sampling-params.js";
+import type { ErrorCode } from "../errors/error-code.js";
+import type { RandomStream } from "../numeric/philox.js";
 
 /** One forward pass over many rows: prefill chunks, drafts and scoring side by side. */
 export interface Step {
   /** Caches whose slots are freed before anything else. */
   readonly release: readonly number[];
   /** Prefix reuse: the first `length` positions of `from` become those of `to` (a new cache). */
-  readonly copies: readonly { readonly from: number; readonly to: number; readonly length: number }[];
+  readonly copies: readonly {
+    readonly from: number;
+    readonly to: number;
+    readonly length: number;
+  }[];
   readonly rows: readonly StepRow[];
 }
 
@@ -29,7 +35,7 @@ export interface StepRow {
 export interface HeadRequest {
   /** Index into `tokens` of the first position whose next-token law is wanted. */
   readonly first: number;
-  /** The token each law refers to (`tokens[from]` of the signal): n = targets.length consecutive laws. The last may be the one behind the row's newest token. */
+  /** The token each law refers to (`tokens[from]` of the signal): n = targets.length consecutive laws. The last may be the one behind the row's newest token: first + n ≤ tokens.length. */
   readonly targets: Uint32Array;
   readonly spec: SignalSpec;
   /** f32 [n,J] per-position temperatures, instead of spec.taus. */
@@ -38,11 +44,21 @@ export interface HeadRequest {
   readonly atOffsets?: Uint32Array;
   readonly atIds?: Uint32Array;
   /** What the draws and the replacement are counted by. */
-  readonly random?: { readonly runSeed: number; readonly rngKey: number; readonly firstPosition: number };
+  readonly random?: HeadRandom;
   /** SKD: judge `targets` as drafts; the signal then covers only the kept rows. */
   readonly verify?: { readonly rule: AcceptanceRule; readonly sampling: SamplingParams };
-  /** Generation: sample one token from the last law. */
+  /** Generation: one token is sampled from the law behind the last target, at index first + n of `tokens`; a signal covers it too, as its last row. */
   readonly sample?: SamplingParams;
+}
+
+/** Names the uniforms of a head request: see `uniformAt`. */
+export interface HeadRandom {
+  readonly runSeed: number;
+  readonly rngKey: number;
+  /** Response-relative position of the first law's token. */
+  readonly firstPosition: number;
+  /** Which stream `sample` draws from; default "replacement", for the student's own drafts "draft". */
+  readonly stream?: RandomStream;
 }
 
 export interface StepResult {
@@ -59,6 +75,8 @@ export interface StepRowResult {
   readonly signal?: TeacherSignal;
   readonly verdict?: DraftVerdict;
   readonly sampled?: number;
+  /** The row failed by itself (the model computed NaN for it, say): nothing else is set, its cache is empty, other rows are fine. */
+  readonly failure?: { readonly code: ErrorCode; readonly message: string };
 }
 
 export interface DraftVerdict {

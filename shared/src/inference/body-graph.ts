@@ -1,0 +1,67 @@
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { decode, type PlaceInputs } from "../models/decoder.js";
+import type { Graph, GraphTensor } from "../onnx/graph.js";
+import { GraphBuilder } from "../onnx/graph-builder.js";
+import type { BoundWeights } from "./bound-weights.js";
+
+/** Names of a layer's KV slots, as fed and as fetched. */
+export function slotNames(layer: number) {
+  return {
+    keyIn: `key.${layer}`,
+    valueIn: `value.${layer}`,
+    keyOut: `key.${layer}.next`,
+    valueOut: `value.${layer}.next`,
+  } as const;
+}
+
+/** The transformer over KV slots. Inputs: ids [N], cos and sin [N,d/2] or positions [N], pack [N], unpack [R,L], starts [R],
+ * hiddenRows [M], key.i and value.i [R,KH,S,d]. Outputs: hidden [N,D], layer.i [M,D] (the residual stream at the chosen rows), the slots. */
+export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Graph {
+  const builder = new GraphBuilder();
+  const { heads, kvHeads, headDim } = config;
+  const ids = builder.input("ids", "i64", ["N"]);
+  const places = placeInputs(builder, config);
+  const pack = builder.input("pack", "i64", ["N"]);
+  const unpack = builder.input("unpack", "i64", ["R", "L"]);
+  const starts = builder.input("starts", "i64", ["R"]);
+  const hiddenRows = builder.input("hiddenRows", "i64", ["M"]);
+
+  const attend = (layer: number, q: GraphTensor, k: GraphTensor, v: GraphTensor): GraphTensor => {
+    const names = slotNames(layer);
+    const slot = (name: string) => builder.input(name, "f32", ["R", kvHeads, "S", headDim]);
+    const { output, keySlots, valueSlots } = builder.slotAttention(
+      {
+        q: builder.gather(q, unpack, 0), // [R,L,H·d]
+        k: builder.gather(k, unpack, 0),
+        v: builder.gather(v, unpack, 0),
+        keySlots: slot(names.keyIn),
+        valueSlots: slot(names.valueIn),
+        starts,
+      },
+      { heads, kvHeads, scale: 1 / Math.sqrt(headDim) },
+    );
+    builder.output(names.keyOut, keySlots);
+    builder.output(names.valueOut, valueSlots);
+    return builder.gather(builder.reshape(output, ["R*L", heads * headDim]), pack, 0); // [N,H·d]
+  };
+
+  const { hidden, layers } = decode(builder, config, weights.source(builder), {
+    ids,
+    places,
+    attend,
+  });
+  builder.output("hidden", hidden);
+  layers.forEach((layer, i) => builder.output(`layer.${i}`, builder.gather(layer, hiddenRows, 0)));
+  return builder.build();
+}
+
+function placeInputs(builder: GraphBuilder, config: ModelConfig): PlaceInputs<GraphTensor> {
+  if (config.family === "gpt2")
+    return { kind: "learned", positions: builder.input("positions", "i64", ["N"]) };
+  const half = config.headDim / 2;
+  return {
+    kind: "rotary",
+    cos: builder.input("cos", "f32", ["N", half]),
+    sin: builder.input("sin", "f32", ["N", half]),
+  };
+}

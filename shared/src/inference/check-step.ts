@@ -1,0 +1,161 @@
+import { TandemError } from "../errors/tandem-error.js";
+import { lawCount } from "./law-count.js";
+import type { HeadRequest, Step, StepRow } from "./step.js";
+
+export interface StepLimits {
+  readonly vocabulary: number;
+  /** Longest row. */
+  readonly maxLength: number;
+  readonly layers: number;
+  /** Valid positions of a cache; 0 when it does not exist. */
+  lengthOf(cache: number): number;
+}
+
+/** Checks a whole step before anything is touched.
+ * @throws TandemError INVALID_ARGUMENT, OUT_OF_RANGE or FAILED_PRECONDITION; the message names row and value. */
+export function assertStep(step: Step, limits: StepLimits): void {
+  const released = new Set(step.release);
+  const lengths = new Map<number, number>();
+  const lengthOf = (cache: number) =>
+    lengths.get(cache) ?? (released.has(cache) ? 0 : limits.lengthOf(cache));
+  for (const { from, to, length } of step.copies) {
+    if (lengthOf(to) > 0)
+      fail("INVALID_ARGUMENT", `copy into cache ${to}, which exists; copy into a new one`);
+    if (length > lengthOf(from)) {
+      fail(
+        "FAILED_PRECONDITION",
+        `copy of ${length} positions from cache ${from}, which holds ${lengthOf(from)}`,
+      );
+    }
+    lengths.set(to, length);
+  }
+  const seen = new Set<number>();
+  for (const row of step.rows) {
+    if (seen.has(row.cache)) fail("INVALID_ARGUMENT", `cache ${row.cache} appears twice in a step`);
+    seen.add(row.cache);
+    if (row.past > lengthOf(row.cache)) {
+      fail(
+        "FAILED_PRECONDITION",
+        `row of cache ${row.cache} continues at position ${row.past}, the cache holds ${lengthOf(row.cache)}`,
+      );
+    }
+    assertRow(row, limits);
+  }
+}
+
+function assertRow(row: StepRow, { vocabulary, maxLength, layers }: StepLimits): void {
+  const { cache, past, tokens } = row;
+  if (tokens.length === 0)
+    fail("INVALID_ARGUMENT", `row of cache ${cache} has no tokens; at least one is needed`);
+  if (!Number.isSafeInteger(past) || past < 0)
+    fail("INVALID_ARGUMENT", `row of cache ${cache}: past ${past} is not a position`);
+  const length = Math.max(past + tokens.length, row.maxLength);
+  if (length > maxLength) {
+    throw new TandemError(
+      "OUT_OF_RANGE",
+      `row of cache ${cache} would reach ${length} positions, the model holds ${maxLength}; shorten it or raise max-model-len`,
+      { limit: maxLength },
+    );
+  }
+  assertIds(tokens, vocabulary, `tokens of cache ${cache}`);
+  if (row.head !== undefined) assertHead(row.head, row, { vocabulary, layers });
+}
+
+function assertHead(
+  head: HeadRequest,
+  { cache, tokens }: StepRow,
+  { vocabulary, layers }: { vocabulary: number; layers: number },
+): void {
+  const n = lawCount(head);
+  if (n === 0 || head.first < 0 || head.first + n > tokens.length) {
+    fail(
+      "INVALID_ARGUMENT",
+      `row of cache ${cache} asks for ${n} laws from ${head.first} on, but brings ${tokens.length} tokens`,
+    );
+  }
+  assertIds(head.targets, vocabulary, `targets of cache ${cache}`);
+  if (head.spec.topK < 0 || head.spec.topK > vocabulary) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `top_k ${head.spec.topK} exceeds the vocabulary ${vocabulary}`,
+      {
+        field: "signal.top_k",
+        limit: vocabulary,
+      },
+    );
+  }
+  const layer = head.spec.hiddenLayers.find((i) => !(Number.isInteger(i) && i >= 0 && i <= layers));
+  if (layer !== undefined) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `hidden layer ${layer} does not exist; 0 (embedding) to ${layers} do`,
+      {
+        field: "signal.hidden_layers",
+        limit: layers,
+      },
+    );
+  }
+  assertTemperatures(head, n);
+  assertAtIds(head, n, vocabulary);
+  if (
+    head.random === undefined &&
+    (head.spec.draws > 0 || head.verify !== undefined || head.sample !== undefined)
+  ) {
+    fail(
+      "INVALID_ARGUMENT",
+      `row of cache ${cache} wants random tokens without saying what they are counted by`,
+    );
+  }
+  if (head.verify !== undefined && head.sample !== undefined) {
+    fail(
+      "INVALID_ARGUMENT",
+      `row of cache ${cache} wants drafts verified and a token sampled in one request`,
+    );
+  }
+}
+
+function assertTemperatures({ taus, spec }: HeadRequest, n: number): void {
+  if (taus !== undefined && taus.length % n !== 0) {
+    fail("INVALID_ARGUMENT", `${taus.length} temperatures do not divide into ${n} positions`);
+  }
+  const wrong = (taus ?? spec.taus).find((tau) => !(tau > 0 && Number.isFinite(tau)));
+  if (wrong !== undefined)
+    fail("INVALID_ARGUMENT", `temperature ${wrong} is not a finite number > 0`);
+}
+
+function assertAtIds({ atIds, atOffsets }: HeadRequest, n: number, vocabulary: number): void {
+  if ((atIds === undefined) !== (atOffsets === undefined))
+    fail("INVALID_ARGUMENT", "at_ids and at_offsets come together");
+  if (atIds === undefined || atOffsets === undefined) return;
+  const rising = atOffsets.every((offset, i) => i === 0 || offset >= atOffsets[i - 1]!);
+  if (
+    atOffsets.length !== n + 1 ||
+    atOffsets[0] !== 0 ||
+    atOffsets[n] !== atIds.length ||
+    !rising
+  ) {
+    fail(
+      "INVALID_ARGUMENT",
+      `at_offsets must be ${n + 1} rising numbers from 0 to ${atIds.length}`,
+    );
+  }
+  assertIds(atIds, vocabulary, "at_ids");
+}
+
+function assertIds(ids: Uint32Array, vocabulary: number, what: string): void {
+  for (let i = 0; i < ids.length; i++) {
+    if (ids[i]! >= vocabulary) {
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `${what}: id ${ids[i]} at index ${i}; ids are below ${vocabulary}`,
+        {
+          limit: vocabulary,
+        },
+      );
+    }
+  }
+}
+
+function fail(code: "INVALID_ARGUMENT" | "FAILED_PRECONDITION", message: string): never {
+  throw new TandemError(code, message);
+}

@@ -1,0 +1,138 @@
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { serializeGraph } from "../onnx/serialize.js";
+import { f32Tensor, i64Tensor, type HostTensor } from "../runtime/host-tensor.js";
+import { createOrtSession } from "../runtime/ort-session.js";
+import type { Session } from "../runtime/session.js";
+import type { BoundWeights } from "./bound-weights.js";
+import { buildHeadGraph } from "./head-graph.js";
+
+/** What one run of the head is asked: n laws, and lists of rows (indices below n) for the parts that cost a pass over the vocabulary. */
+export interface HeadQuery {
+  /** f32 [n,D]. */
+  readonly hidden: Float32Array;
+  /** [n]. */
+  readonly targets: BigInt64Array;
+  /** Length of the list, 0 ≤ k ≤ V. */
+  readonly topK: number;
+  /** f32 [n,J]. */
+  readonly taus: Float32Array;
+  readonly tauCount: number;
+  /** i64 [n,A], padded. */
+  readonly atIds: BigInt64Array;
+  readonly atWidth: number;
+  readonly momentRows: readonly number[];
+  readonly massRows: readonly number[];
+  readonly denseRows: readonly number[];
+}
+
+export interface HeadReply {
+  /** Entries per row of the list: one more than asked for, where the vocabulary allows. */
+  readonly listWidth: number;
+  readonly topIds: Int32Array;
+  readonly topLogits: Float32Array;
+  readonly lse: Float32Array;
+  readonly logTail: Float32Array;
+  readonly lseAt: Float32Array;
+  readonly logTailAt: Float32Array;
+  readonly tokenLogit: Float32Array;
+  readonly rank: Int32Array;
+  readonly atLogits: Float32Array;
+  /** By index into the lists of rows. */
+  readonly meanLogit: Float32Array;
+  readonly entropy: Float32Array;
+  readonly massAbove: Float32Array;
+  readonly dense: Float32Array;
+}
+
+/** The language-modelling head as a native session: hidden states to everything a signal can hold, without the logits leaving it. */
+export class HeadSession {
+  readonly vocabulary: number;
+  readonly #session: Session;
+  readonly #hiddenSize: number;
+
+  private constructor(session: Session, hiddenSize: number, vocabulary: number) {
+    this.#session = session;
+    this.#hiddenSize = hiddenSize;
+    this.vocabulary = vocabulary;
+  }
+
+  static async create(
+    config: ModelConfig,
+    weights: BoundWeights,
+    { vocabulary, threads }: { vocabulary: number; threads: number },
+  ): Promise<HeadSession> {
+    const model = serializeGraph(buildHeadGraph(config, weights, vocabulary));
+    const directory = weights.directory === undefined ? {} : { externalDataDir: weights.directory };
+    const session = await createOrtSession(model, { threads, memoryPattern: false, ...directory });
+    return new HeadSession(session, config.hiddenSize, vocabulary);
+  }
+
+  async run(query: HeadQuery): Promise<HeadReply> {
+    const n = query.targets.length;
+    // The list is one longer than asked for: its last entry is the largest logit outside.
+    const listWidth = Math.min(query.topK + 1, this.vocabulary);
+    const list = (rows: readonly number[]) => i64Tensor(rows, [rows.length]);
+    const reply = await this.#session.run(
+      {
+        hidden: f32Tensor(query.hidden, [n, this.#hiddenSize]),
+        k: i64Tensor([listWidth], [1]),
+        targets: i64Tensor(query.targets, [n]),
+        taus: f32Tensor(query.taus, [n, query.tauCount]),
+        atIds: i64Tensor(query.atIds, [n, query.atWidth]),
+        momentRows: list(query.momentRows),
+        massRows: list(query.massRows),
+        denseRows: list(query.denseRows),
+      },
+      OUTPUTS,
+    );
+    const f32 = (name: (typeof OUTPUTS)[number]) =>
+      (reply[name] as HostTensor).data as Float32Array;
+    const i32 = (name: (typeof OUTPUTS)[number]) => (reply[name] as HostTensor).data as Int32Array;
+    const nothingOutside = query.topK === this.vocabulary;
+    return {
+      listWidth,
+      topIds: i32("topIds"),
+      topLogits: f32("topLogits"),
+      lse: f32("lse"),
+      logTail: nothingOutside
+        ? new Float32Array(n).fill(-Infinity)
+        : difference(f32("restLse"), f32("lse")),
+      lseAt: f32("lseAt"),
+      logTailAt: nothingOutside
+        ? new Float32Array(n * query.tauCount).fill(-Infinity)
+        : difference(f32("restLseAt"), f32("lseAt")),
+      tokenLogit: f32("tokenLogit"),
+      rank: i32("rank"),
+      atLogits: f32("atLogits"),
+      meanLogit: f32("meanLogit"),
+      entropy: f32("entropy"),
+      massAbove: f32("massAbove"),
+      dense: f32("dense"),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+}
+
+const OUTPUTS = [
+  "topIds",
+  "topLogits",
+  "lse",
+  "restLse",
+  "lseAt",
+  "restLseAt",
+  "tokenLogit",
+  "rank",
+  "atLogits",
+  "meanLogit",
+  "entropy",
+  "massAbove",
+  "dense",
+] as const;
+
+/** a − b in float64, never above 0: a part of the mass is at most all of it. */
+function difference(a: Float32Array, b: Float32Array): Float32Array {
+  return a.map((value, i) => Math.min(0, value - b[i]!));
+}

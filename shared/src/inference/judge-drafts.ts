@@ -1,0 +1,63 @@
+import { uniformAt } from "../numeric/philox.js";
+import { acceptDrafts } from "../sampling/accept.js";
+import type { AcceptanceRule } from "../sampling/acceptance.js";
+import { sampleRow } from "../sampling/sample-row.js";
+import { denseRows, type OpenRequest } from "./head-runner.js";
+import type { HeadSession } from "./head-session.js";
+import type { LawAnswers } from "./law-answers.js";
+import type { DraftVerdict } from "./step.js";
+
+/** SKD's verdicts on the drafts of requests that carry `verify`. Where a draft is rejected, the teacher's token is drawn from the
+ * law's logits, which a second small run of the head fetches for the rejected positions only; the answers then speak of that token. */
+export async function judgeDrafts(
+  session: HeadSession,
+  requests: readonly OpenRequest[],
+  headBytes: number,
+): Promise<Map<OpenRequest, DraftVerdict>> {
+  const verdicts = new Map<OpenRequest, DraftVerdict>();
+  const rejected: OpenRequest[] = [];
+  for (const request of requests) {
+    const { head, answers } = request;
+    if (head.verify === undefined) continue;
+    const accepted = acceptDrafts(evidence(answers, head.verify.rule), head.verify.rule);
+    const draftRanks = answers.rank.slice(0, Math.min(accepted + 1, answers.count));
+    verdicts.set(request, { accepted, draftRanks });
+    if (accepted < answers.count) rejected.push(request);
+  }
+  const laws = rejected.map((request) => hiddenOf(request, verdicts.get(request)!.accepted));
+  let next = 0;
+  for await (const logits of denseRows(session, laws, headBytes)) {
+    const request = rejected[next++]!;
+    const verdict = verdicts.get(request)!;
+    verdicts.set(request, { ...verdict, replacement: replace(request, verdict.accepted, logits) });
+  }
+  return verdicts;
+}
+
+function evidence(answers: LawAnswers, rule: AcceptanceRule) {
+  return {
+    ranks: answers.rank,
+    ...(rule.kind === "top-p" && { massAbove: answers.massAbove }),
+    ...(rule.kind === "min-p" && {
+      probabilities: Float64Array.from(answers.tokenLogit, (u, i) => Math.exp(u - answers.lse[i]!)),
+    }),
+  };
+}
+
+function hiddenOf({ hidden, answers }: OpenRequest, law: number): Float32Array {
+  const D = hidden.length / answers.count;
+  return hidden.subarray(law * D, (law + 1) * D);
+}
+
+function replace({ head, answers }: OpenRequest, law: number, logits: Float32Array): number {
+  const { runSeed, rngKey, firstPosition } = head.random!;
+  const uniform = uniformAt({
+    runSeed,
+    rngKey,
+    position: firstPosition + law,
+    stream: "replacement",
+  });
+  const token = sampleRow(logits, head.verify!.sampling, uniform);
+  answers.setToken(law, token, logits);
+  return token;
+}

@@ -1,0 +1,155 @@
+import { invariant } from "../errors/invariant.js";
+import { TandemError } from "../errors/tandem-error.js";
+import { KvBucket } from "./kv-bucket.js";
+import { slotLengthFor, type KvShape } from "./kv-shape.js";
+
+interface Row {
+  slotLength: number;
+  /** Positions that hold what the model computed for the row's tokens. */
+  length: number;
+}
+
+export interface KvMemory {
+  /** Bytes of slots that rows occupy. */
+  readonly usedBytes: number;
+  /** Bytes of all slots there are. */
+  readonly allocatedBytes: number;
+  readonly limitBytes: number;
+}
+
+/** The KV caches of all rows under one byte limit, in buckets of equal slot length. */
+export class KvArena {
+  readonly #shape: KvShape;
+  readonly #limitBytes: number;
+  readonly #rows = new Map<number, Row>();
+  readonly #buckets = new Map<number, KvBucket>();
+
+  constructor(shape: KvShape, limitBytes: number) {
+    this.#shape = shape;
+    this.#limitBytes = limitBytes;
+  }
+
+  get memory(): KvMemory {
+    let usedBytes = 0;
+    let allocatedBytes = 0;
+    for (const bucket of this.#buckets.values()) {
+      usedBytes += (bucket.capacity - bucket.free) * bucket.slotBytes;
+      allocatedBytes += bucket.capacity * bucket.slotBytes;
+    }
+    return { usedBytes, allocatedBytes, limitBytes: this.#limitBytes };
+  }
+
+  /** Valid positions of a cache; 0 when it does not exist. */
+  lengthOf(cache: number): number {
+    return this.#rows.get(cache)?.length ?? 0;
+  }
+
+  has(cache: number): boolean {
+    return this.#rows.has(cache);
+  }
+
+  bucketOf(cache: number): KvBucket {
+    return this.#bucket(this.#row(cache).slotLength);
+  }
+
+  /** Makes sure that a cache exists and its slot holds `positions`; a row that has outgrown its slot moves to a longer one with `keep` positions.
+   * @throws TandemError RESOURCE_EXHAUSTED when the byte limit does not allow it; nothing has changed then. */
+  ensure(cache: number, positions: number, keep: number): void {
+    const slotLength = slotLengthFor(positions);
+    const row = this.#rows.get(cache);
+    if (row !== undefined && row.slotLength >= slotLength) return;
+    this.#reserve(slotLength);
+    const target = this.#bucket(slotLength);
+    const slot = target.place(cache);
+    if (row === undefined) {
+      this.#rows.set(cache, { slotLength, length: 0 });
+      return;
+    }
+    const source = this.#bucket(row.slotLength);
+    target.copyFrom(source, source.slotOf(cache), slot, keep);
+    source.remove(cache);
+    this.#rows.set(cache, { slotLength, length: keep });
+  }
+
+  /** The first `length` positions of one cache become those of another, which must not exist yet.
+   * @throws TandemError as `ensure`. */
+  copyPrefix({
+    from,
+    to,
+    length,
+    positions,
+  }: {
+    from: number;
+    to: number;
+    length: number;
+    positions: number;
+  }): void {
+    invariant(!this.#rows.has(to), `cache ${to} is new`);
+    invariant(this.lengthOf(from) >= length, `cache ${from} holds ${length} positions`);
+    this.ensure(to, Math.max(positions, length), 0);
+    const source = this.bucketOf(from);
+    const target = this.bucketOf(to);
+    target.copyFrom(source, source.slotOf(from), target.slotOf(to), length);
+    this.setLength(to, length);
+  }
+
+  setLength(cache: number, length: number): void {
+    this.#row(cache).length = length;
+  }
+
+  /** Zeroes a row's slot and forgets its positions: NaN in it would reach every later occupant (0 · NaN in attention). */
+  wipe(cache: number): void {
+    this.bucketOf(cache).zero(cache);
+    this.setLength(cache, 0);
+  }
+
+  /** Unknown caches are ignored: releasing is idempotent. */
+  release(cache: number): void {
+    const row = this.#rows.get(cache);
+    if (row === undefined) return;
+    this.#bucket(row.slotLength).remove(cache);
+    this.#rows.delete(cache);
+  }
+
+  clear(): void {
+    this.#rows.clear();
+    this.#buckets.clear();
+  }
+
+  /** A free slot in the bucket: one that is there, or a larger bucket, if need be at the cost of the free slots of others. */
+  #reserve(slotLength: number): void {
+    const bucket = this.#bucket(slotLength);
+    if (bucket.free > 0) return;
+    const room = () =>
+      Math.floor((this.#limitBytes - this.memory.allocatedBytes) / bucket.slotBytes);
+    if (room() < 1) {
+      for (const other of this.#buckets.values())
+        if (other.free > 0) other.resize(other.capacity - other.free);
+    }
+    const rows = Math.min(room(), Math.max(1, bucket.capacity));
+    if (rows < 1) {
+      const { usedBytes, limitBytes } = this.memory;
+      throw new TandemError(
+        "RESOURCE_EXHAUSTED",
+        `a KV slot of ${slotLength} positions needs ${bucket.slotBytes} bytes, but ${usedBytes} of ${limitBytes} are in use; release caches or raise kv-cache-memory-bytes`,
+        { limit: limitBytes },
+      );
+    }
+    bucket.resize(bucket.capacity + rows);
+  }
+
+  #bucket(slotLength: number): KvBucket {
+    let bucket = this.#buckets.get(slotLength);
+    if (bucket === undefined) {
+      bucket = new KvBucket(this.#shape, slotLength);
+      this.#buckets.set(slotLength, bucket);
+    }
+    return bucket;
+  }
+
+  #row(cache: number): Row {
+    const row = this.#rows.get(cache);
+    invariant(row !== undefined, `cache ${cache} exists`);
+    return row;
+  }
+}

@@ -1,0 +1,136 @@
+import { evidenceOfToken } from "../sampling/accept.js";
+import { drawTokens, type DrawnTokens } from "./draw-tokens.js";
+import type { HeadReply } from "./head-session.js";
+import { lawCount } from "./law-count.js";
+import type { HeadRequest } from "./step.js";
+import { uniformAt } from "../numeric/philox.js";
+import { sampleRow } from "../sampling/sample-row.js";
+
+/** What is computed for a request's n laws, whatever its signal shows of it. */
+export class LawAnswers {
+  readonly count: number;
+  readonly topK: number;
+  readonly tauCount: number;
+  /** f32 [n,J]. */
+  readonly taus: Float32Array;
+  readonly topIds: Uint32Array;
+  readonly topLogits: Float32Array;
+  readonly lse: Float32Array;
+  readonly logTail: Float32Array;
+  readonly lseAt: Float32Array;
+  readonly logTailAt: Float32Array;
+  readonly tokenLogit: Float32Array;
+  readonly rank: Uint32Array;
+  readonly atLogits: Float32Array;
+  readonly meanLogit: Float32Array;
+  readonly maxLogit: Float32Array;
+  readonly entropy: Float32Array;
+  readonly massAbove: Float32Array;
+  readonly dense: Float32Array | undefined;
+  readonly draws: DrawnTokens[] = [];
+  sampled: number | undefined;
+  readonly #head: HeadRequest;
+  readonly #vocabulary: number;
+
+  constructor(head: HeadRequest, vocabulary: number) {
+    const n = lawCount(head);
+    this.#head = head;
+    this.#vocabulary = vocabulary;
+    this.count = n;
+    this.topK = head.spec.topK;
+    this.taus =
+      head.taus ??
+      Float32Array.from(
+        { length: n * head.spec.taus.length },
+        (_, i) => head.spec.taus[i % head.spec.taus.length]!,
+      );
+    this.tauCount = this.taus.length / n;
+    this.topIds = new Uint32Array(n * this.topK);
+    this.topLogits = new Float32Array(n * this.topK);
+    this.lse = new Float32Array(n);
+    this.logTail = new Float32Array(n);
+    this.lseAt = new Float32Array(n * this.tauCount);
+    this.logTailAt = new Float32Array(n * this.tauCount);
+    this.tokenLogit = new Float32Array(n);
+    this.rank = new Uint32Array(n);
+    this.atLogits = new Float32Array(head.atIds?.length ?? 0);
+    this.meanLogit = new Float32Array(this.wantsMoments ? n : 0);
+    this.maxLogit = new Float32Array(n);
+    this.entropy = new Float32Array(this.wantsMoments ? n : 0);
+    this.massAbove = new Float32Array(this.wantsMass ? n : 0);
+    this.dense = head.spec.dense === "none" ? undefined : new Float32Array(n * vocabulary);
+  }
+
+  get wantsMoments(): boolean {
+    return this.#head.spec.moments;
+  }
+
+  get wantsMass(): boolean {
+    return this.#head.verify?.rule.kind === "top-p";
+  }
+
+  wantsDense(law: number): boolean {
+    const { spec, sample } = this.#head;
+    return (
+      spec.dense !== "none" || spec.draws > 0 || (sample !== undefined && law === this.count - 1)
+    );
+  }
+
+  /** Takes `rows` laws, from `law` on, out of the reply's rows from `from` on. */
+  takeRows(
+    reply: HeadReply,
+    { law, from, rows }: { law: number; from: number; rows: number },
+  ): void {
+    const J = this.tauCount;
+    const copy = (target: Float32Array, source: Float32Array, width = 1) =>
+      target.set(source.subarray(from * width, (from + rows) * width), law * width);
+    copy(this.lse, reply.lse);
+    copy(this.logTail, reply.logTail);
+    copy(this.lseAt, reply.lseAt, J);
+    copy(this.logTailAt, reply.logTailAt, J);
+    copy(this.tokenLogit, reply.tokenLogit);
+    this.rank.set(reply.rank.subarray(from, from + rows), law);
+    for (let row = 0; row < rows; row++) {
+      const begin = (from + row) * reply.listWidth;
+      this.topIds.set(reply.topIds.subarray(begin, begin + this.topK), (law + row) * this.topK);
+      this.topLogits.set(
+        reply.topLogits.subarray(begin, begin + this.topK),
+        (law + row) * this.topK,
+      );
+      this.maxLogit[law + row] = reply.topLogits[begin]!;
+    }
+  }
+
+  /** The answers at the ids that the student chose for one law. */
+  takeAtLogits(law: number, values: Float32Array): void {
+    const { atOffsets } = this.#head;
+    if (atOffsets === undefined) return;
+    const [begin, end] = [atOffsets[law]!, atOffsets[law + 1]!];
+    this.atLogits.set(values.subarray(0, end - begin), begin);
+  }
+
+  /** All logits of one law: kept, drawn from, or sampled from, as the request says. */
+  takeDense(law: number, logits: Float32Array): void {
+    const { spec, sample, random } = this.#head;
+    this.dense?.set(logits, law * this.#vocabulary);
+    if (random === undefined) return;
+    const position = random.firstPosition + law;
+    if (spec.draws > 0) {
+      const uniforms = Array.from({ length: spec.draws }, (_, index) =>
+        uniformAt({ ...random, position, stream: "draws", index }),
+      );
+      this.draws[law] = drawTokens(logits, uniforms);
+    }
+    if (sample !== undefined && law === this.count - 1) {
+      const uniform = uniformAt({ ...random, position, stream: random.stream ?? "replacement" });
+      this.sampled = sampleRow(logits, sample, uniform);
+      this.setToken(law, this.sampled, logits);
+    }
+  }
+
+  /** The law refers to another token than it was asked with: rank and logit become that token's. */
+  setToken(law: number, token: number, logits: Float32Array): void {
+    this.rank[law] = evidenceOfToken(logits, token).rank;
+    this.tokenLogit[law] = logits[token]!;
+  }
+}

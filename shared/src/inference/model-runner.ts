@@ -1,0 +1,251 @@
+import { CheckpointWeights } from "../checkpoint/checkpoint-weights.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { readModelConfig } from "../checkpoint/parse-model-config.js";
+import { TandemError } from "../errors/tandem-error.js";
+import { BodySession } from "./body-session.js";
+import { bindArrays, bindFiles, type BoundWeights } from "./bound-weights.js";
+import { assertStep } from "./check-step.js";
+import { answerRequests, type OpenRequest } from "./head-runner.js";
+import { HeadSession } from "./head-session.js";
+import { judgeDrafts } from "./judge-drafts.js";
+import { KvArena, type KvMemory } from "./kv-arena.js";
+import { kvBytes, kvShape } from "./kv-shape.js";
+import { OpenRow } from "./open-row.js";
+import { runBody } from "./run-body.js";
+import type { DraftVerdict, Step, StepResult, StepRowResult } from "./step.js";
+import { toSignal } from "./to-signal.js";
+
+export interface RunnerOptions {
+  /** Threads inside one operation. */
+  readonly threads: number;
+  /** V: largest token id + 1; heads with more rows are cut. Default: all rows of the embedding. */
+  readonly vocabulary?: number;
+  /** Longest row. Default: the model's context. */
+  readonly maxLength?: number;
+  /** Memory of one run of the head. Default 256 MiB. */
+  readonly headBytes?: number;
+  /** Memory of all KV slots. Default 1 GiB. */
+  readonly kvBytes?: number;
+  /** Milliseconds from any origin, to report compute time. Default `performance.now`. */
+  readonly now?: () => number;
+}
+
+const DEFAULT_HEAD_BYTES = 256 << 20;
+const DEFAULT_KV_BYTES = 1 << 30;
+
+/** A decoder that answers steps: many rows at once, each with its KV cache, its head request and its own past.
+ * One `run` at a time; it occupies the thread while it computes. */
+export class ModelRunner {
+  readonly config: ModelConfig;
+  readonly vocabulary: number;
+  readonly maxLength: number;
+  readonly #threads: number;
+  readonly #headBytes: number;
+  readonly #now: () => number;
+  readonly #arena: KvArena;
+  #body: BodySession;
+  #head: HeadSession;
+  #busy = false;
+
+  private constructor(config: ModelConfig, sessions: Sessions, options: RunnerOptions) {
+    this.config = config;
+    this.vocabulary = options.vocabulary ?? config.vocabSize;
+    this.maxLength = options.maxLength ?? config.contextLength;
+    this.#threads = options.threads;
+    this.#headBytes = options.headBytes ?? DEFAULT_HEAD_BYTES;
+    this.#now = options.now ?? (() => performance.now());
+    this.#arena = new KvArena(kvShape(config), options.kvBytes ?? DEFAULT_KV_BYTES);
+    this.#body = sessions.body;
+    this.#head = sessions.head;
+  }
+
+  /** A model from a Hugging Face directory; its weights stay in the .safetensors files.
+   * @throws TandemError as `readModelConfig` and `CheckpointWeights.open`; INVALID_ARGUMENT when vocabulary or maxLength exceed the model's. */
+  static async load({
+    dir,
+    ...options
+  }: RunnerOptions & { readonly dir: string }): Promise<ModelRunner> {
+    const config = await readModelConfig(dir);
+    assertOptions(config, options);
+    const files = await CheckpointWeights.open(dir);
+    const weights = bindFiles(config, files, options.vocabulary ?? config.vocabSize);
+    return new ModelRunner(config, await createSessions(config, weights, options), options);
+  }
+
+  /** A model whose weights are in memory, by their `transformers` names; they are copied. */
+  static async fromWeights({
+    config,
+    weights,
+    ...options
+  }: RunnerOptions & {
+    readonly config: ModelConfig;
+    readonly weights: ReadonlyMap<string, Float32Array>;
+  }): Promise<ModelRunner> {
+    assertOptions(config, options);
+    const bound = bindArrays(config, weights, options.vocabulary ?? config.vocabSize);
+    return new ModelRunner(config, await createSessions(config, bound, options), options);
+  }
+
+  /** Goes on with other weights (copied). All caches are dropped: they were computed with the old ones. */
+  async setWeights(weights: ReadonlyMap<string, Float32Array>): Promise<void> {
+    await this.#exclusively(async () => {
+      const bound = bindArrays(this.config, weights, this.vocabulary);
+      const next = await createSessions(this.config, bound, {
+        threads: this.#threads,
+        vocabulary: this.vocabulary,
+      });
+      await Promise.all([this.#body.close(), this.#head.close()]);
+      this.#body = next.body;
+      this.#head = next.head;
+      this.#arena.clear();
+    });
+  }
+
+  get memory(): KvMemory {
+    return this.#arena.memory;
+  }
+
+  /** Bytes of the KV slot of a row with this `maxLength`. */
+  bytesFor(maxLength: number): number {
+    return kvBytes(kvShape(this.config), maxLength);
+  }
+
+  /** Valid positions of a cache; 0 when it does not exist. */
+  lengthOf(cache: number): number {
+    return this.#arena.lengthOf(cache);
+  }
+
+  /** Computes a step.
+   * @throws TandemError INVALID_ARGUMENT, OUT_OF_RANGE, FAILED_PRECONDITION for a step that makes no sense, RESOURCE_EXHAUSTED when
+   * the KV memory does not suffice: in all these cases nothing was computed. */
+  async run(step: Step): Promise<StepResult> {
+    return this.#exclusively(async () => {
+      const begin = this.#now();
+      assertStep(step, {
+        vocabulary: this.vocabulary,
+        maxLength: this.maxLength,
+        layers: this.config.layers,
+        lengthOf: (cache) => this.#arena.lengthOf(cache),
+      });
+      this.#prepareCaches(step);
+      const rows = step.rows.map(
+        (row) => new OpenRow(row, this.config.hiddenSize, this.vocabulary),
+      );
+      await runBody(this.#body, this.#arena, rows, this.config);
+      const sane = rows.filter((row) => !row.failed && row.request !== undefined);
+      const requests = sane.map((row) => row.request as OpenRequest);
+      await answerRequests(this.#head, requests, this.#headBytes);
+      const verdicts = await judgeDrafts(this.#head, requests, this.#headBytes);
+      return {
+        rows: rows.map((row) => toRowResult(row, verdicts)),
+        computeMs: this.#now() - begin,
+        computedPositions: rows.reduce((sum, { row }) => sum + row.tokens.length, 0),
+        headPositions: requests.reduce((sum, { answers }) => sum + answers.count, 0),
+      };
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#body.close(), this.#head.close()]);
+    this.#arena.clear();
+  }
+
+  #prepareCaches({ release, copies, rows }: Step): void {
+    for (const cache of release) this.#arena.release(cache);
+    const made: number[] = [];
+    const note = (cache: number) => {
+      if (!this.#arena.has(cache)) made.push(cache);
+    };
+    try {
+      for (const { from, to, length } of copies) {
+        note(to);
+        const positions = rows.find((row) => row.cache === to)?.maxLength ?? length;
+        this.#arena.copyPrefix({ from, to, length, positions });
+      }
+      for (const { cache, past, tokens, maxLength } of rows) {
+        note(cache);
+        this.#arena.ensure(cache, Math.max(maxLength, past + tokens.length), past);
+      }
+    } catch (caught) {
+      for (const cache of made) this.#arena.release(cache);
+      throw caught;
+    }
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy)
+      throw new TandemError(
+        "FAILED_PRECONDITION",
+        "the model is computing another step; run one at a time",
+      );
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+interface Sessions {
+  readonly body: BodySession;
+  readonly head: HeadSession;
+}
+
+async function createSessions(
+  config: ModelConfig,
+  weights: BoundWeights,
+  { threads, vocabulary = config.vocabSize }: Pick<RunnerOptions, "threads" | "vocabulary">,
+): Promise<Sessions> {
+  return {
+    body: await BodySession.create(config, weights, threads),
+    head: await HeadSession.create(config, weights, { vocabulary, threads }),
+  };
+}
+
+function assertOptions(config: ModelConfig, { vocabulary, maxLength }: RunnerOptions): void {
+  if (vocabulary !== undefined && vocabulary > config.vocabSize) {
+    throw new TandemError(
+      "FAILED_PRECONDITION",
+      `the tokenizer has ${vocabulary} ids, the model's embedding ${config.vocabSize} rows; they do not belong together`,
+      { field: "model" },
+    );
+  }
+  if (maxLength !== undefined && maxLength > config.contextLength) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `max-model-len ${maxLength} exceeds the model's context of ${config.contextLength} positions`,
+      { field: "max-model-len", limit: config.contextLength },
+    );
+  }
+}
+
+function toRowResult(
+  open: OpenRow,
+  verdicts: ReadonlyMap<OpenRequest, DraftVerdict>,
+): StepRowResult {
+  const { row, request } = open;
+  if (open.failed) {
+    const message = `the model computed values that are not finite at positions ${row.past} to ${row.past + row.tokens.length - 1}`;
+    return { cache: row.cache, failure: { code: "INTERNAL", message } };
+  }
+  if (request === undefined) return { cache: row.cache };
+  const verdict = verdicts.get(request);
+  const kept =
+    verdict === undefined
+      ? request.answers.count
+      : verdict.accepted + (verdict.replacement === undefined ? 0 : 1);
+  const from = row.past + request.head.first + 1;
+  const signal = toSignal(request.head, request.answers, {
+    from,
+    count: kept,
+    layers: open.layers,
+  });
+  const { sampled } = request.answers;
+  return {
+    cache: row.cache,
+    ...(signal !== undefined && { signal }),
+    ...(verdict !== undefined && { verdict }),
+    ...(sampled !== undefined && { sampled }),
+  };
+}

@@ -1,0 +1,91 @@
+import type { SignalSpec, TeacherSignal } from "../wire/teacher-signal.js";
+import type { DrawnTokens } from "./draw-tokens.js";
+import type { LawAnswers } from "./law-answers.js";
+import type { HeadRequest } from "./step.js";
+
+/** The parts of the answers that the request asked for, for its first `count` laws; undefined when it asked for none.
+ * layers: f32 [n,D] per hidden layer asked for. */
+export function toSignal(
+  head: HeadRequest,
+  answers: LawAnswers,
+  {
+    from,
+    count,
+    layers,
+  }: { from: number; count: number; layers: ReadonlyMap<number, Float32Array> },
+): TeacherSignal | undefined {
+  const { spec } = head;
+  if (count === 0 || !asksForAnything(head)) return undefined;
+  // Copies of exact size: a signal may be posted to another process, which sends the whole buffer behind a view.
+  const cut = <A extends Float32Array | Uint32Array>(values: A, width = 1): A =>
+    values.slice(0, count * width) as A;
+  const { topK, tauCount } = answers;
+  return {
+    from,
+    count,
+    topK,
+    tauCount,
+    ...(topK > 0 && {
+      topIds: cut(answers.topIds, topK),
+      topLogits: cut(answers.topLogits, topK),
+      logTail: cut(answers.logTail),
+    }),
+    ...((topK > 0 || spec.lse) && { lse: cut(answers.lse) }),
+    ...(tauCount > 0 && { taus: cut(answers.taus, tauCount), lseAt: cut(answers.lseAt, tauCount) }),
+    ...(tauCount > 0 && topK > 0 && { logTailAt: cut(answers.logTailAt, tauCount) }),
+    ...(spec.token && { tokenLogit: cut(answers.tokenLogit), rank: cut(answers.rank) }),
+    ...(spec.moments && {
+      meanLogit: cut(answers.meanLogit),
+      maxLogit: cut(answers.maxLogit),
+      entropy: cut(answers.entropy),
+    }),
+    ...atParts(head, answers, count),
+    ...(spec.draws > 0 && drawParts(answers.draws, count)),
+    ...(answers.dense !== undefined && {
+      dense: cut(answers.dense, answers.dense.length / answers.count),
+    }),
+    ...(spec.hiddenLayers.length > 0 && {
+      hidden: new Map(
+        [...layers].map(([layer, values]) => [layer, cut(values, values.length / answers.count)]),
+      ),
+    }),
+  };
+}
+
+function asksForAnything({ spec, taus, atIds }: HeadRequest): boolean {
+  return taus !== undefined || atIds !== undefined || asksForParts(spec);
+}
+
+function asksForParts(spec: SignalSpec): boolean {
+  return (
+    spec.topK > 0 ||
+    spec.lse ||
+    spec.token ||
+    spec.moments ||
+    spec.taus.length > 0 ||
+    spec.draws > 0 ||
+    spec.dense !== "none" ||
+    spec.hiddenLayers.length > 0
+  );
+}
+
+function atParts({ atOffsets }: HeadRequest, { atLogits }: LawAnswers, count: number) {
+  if (atOffsets === undefined) return {};
+  return {
+    atOffsets: atOffsets.slice(0, count + 1),
+    atLogits: atLogits.slice(0, atOffsets[count]),
+  };
+}
+
+function drawParts(draws: readonly DrawnTokens[], count: number) {
+  const kept = draws.slice(0, count);
+  const drawOffsets = new Uint32Array(count + 1);
+  kept.forEach(({ ids }, i) => (drawOffsets[i + 1] = drawOffsets[i]! + ids.length));
+  const drawIds = new Uint32Array(drawOffsets[count]!);
+  const drawCounts = new Uint32Array(drawOffsets[count]!);
+  kept.forEach(({ ids, counts }, i) => {
+    drawIds.set(ids, drawOffsets[i]);
+    drawCounts.set(counts, drawOffsets[i]);
+  });
+  return { drawOffsets, drawIds, drawCounts };
+}
