@@ -1,0 +1,71 @@
+import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { deserialize } from "node:v8";
+import { decodeWeights } from "@tandem/shared/checkpoint/decode-weights.js";
+import { readBytes, readSafetensorsFile } from "@tandem/shared/checkpoint/safetensors-file.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Moments } from "../optim/adamw.js";
+import type { RolloutBatch } from "../rollout/rollout.js";
+import { listCheckpoints } from "./checkpoint-names.js";
+import { loadStudent } from "./load-student.js";
+import { parseRunState } from "./run-state.js";
+import type { CheckpointContent } from "./save-checkpoint.js";
+
+/** The newest checkpoint of a directory. @throws TandemError NOT_FOUND when there is none, DATA_LOSS when it is damaged. */
+export async function loadLatestCheckpoint(dir: string): Promise<CheckpointContent> {
+  const latest = (await listCheckpoints(dir)).at(-1);
+  if (latest === undefined) {
+    throw new TandemError("NOT_FOUND", `there is no checkpoint in ${dir}; start without --resume`);
+  }
+  return loadCheckpoint(join(dir, latest.name));
+}
+
+export async function loadCheckpoint(path: string): Promise<CheckpointContent> {
+  const statePath = join(path, "state.json");
+  const state = parseRunState(await readFile(statePath, "utf8"), statePath);
+  const model = await loadStudent(path);
+  return {
+    model,
+    state,
+    moments: await readMoments(join(path, "optimizer.safetensors"), [...model.weights.keys()]),
+    batches: await readBatches(join(path, "rollouts.bin")),
+  };
+}
+
+async function readMoments(
+  path: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, Moments>> {
+  const file = await readSafetensorsFile(path);
+  const entries = new Map(file.entries.map((entry) => [entry.name, entry]));
+  const handle = await open(file.path, "r");
+  const read = async (name: string): Promise<Float32Array> => {
+    const entry = entries.get(name);
+    if (entry === undefined)
+      throw new TandemError(
+        "DATA_LOSS",
+        `${path} has no tensor "${name}"; use an older checkpoint`,
+      );
+    return decodeWeights(await readBytes(handle, entry.offset, entry.byteLength, path), "F32");
+  };
+  try {
+    const moments = new Map<string, Moments>();
+    for (const name of names) {
+      moments.set(name, {
+        first: await read(`${name}.first`),
+        second: await read(`${name}.second`),
+      });
+    }
+    return moments;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readBatches(path: string): Promise<readonly RolloutBatch[]> {
+  try {
+    return deserialize(await readFile(path)) as readonly RolloutBatch[];
+  } catch (cause) {
+    throw new TandemError("DATA_LOSS", `${path} is damaged; use an older checkpoint`, { cause });
+  }
+}

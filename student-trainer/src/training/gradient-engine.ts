@@ -1,0 +1,137 @@
+import { invariant } from "@tandem/shared/errors/invariant.js";
+import { placeValues } from "@tandem/shared/models/decoder.js";
+import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
+import { f32Tensor, i64Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
+import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
+import type { Session } from "@tandem/shared/runtime/session.js";
+import {
+  modelParameters,
+  type ModelParameter,
+  type StudentModel,
+} from "../checkpoint/student-model.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import { buildGradientGraph, gradientName } from "./gradient-graph.js";
+import type { PackedMicrobatch } from "./pack-microbatch.js";
+
+export interface GradientEngineOptions {
+  readonly model: StudentModel;
+  readonly vocabulary: number;
+  readonly losses: LossSet;
+  readonly requirement: SignalRequirement;
+  readonly threads: number;
+}
+
+/** What a microbatch is computed with, besides its tensors. */
+export interface LossNumbers {
+  /** Of the losses, in their order. */
+  readonly weights: readonly number[];
+  readonly scalars: readonly number[];
+}
+
+/** Computes losses and gradients of microbatches and sums the gradients up, in buffers that live as long as the engine. */
+export class GradientEngine {
+  readonly #options: GradientEngineOptions;
+  readonly #parameters: readonly ModelParameter[];
+  readonly #weightFeeds: Readonly<Record<string, HostTensor>>;
+  /** The sum, and where a microbatch that is not the first of its step puts its own. */
+  readonly #sums: ReadonlyMap<string, HostTensor>;
+  #own: ReadonlyMap<string, HostTensor> | undefined;
+  /** One session per number of chunks; sizes of rows and positions are free. */
+  readonly #sessions = new Map<number, Promise<Session>>();
+
+  constructor(options: GradientEngineOptions) {
+    this.#options = options;
+    this.#parameters = modelParameters(options.model);
+    this.#weightFeeds = Object.fromEntries(
+      this.#parameters.map(({ name, shape, values }) => [name, f32Tensor(values, shape)]),
+    );
+    this.#sums = this.#allocate();
+  }
+
+  /** By parameter name: the sum since the last microbatch that was the first of its step. */
+  get gradients(): ReadonlyMap<string, Float32Array> {
+    return new Map([...this.#sums].map(([name, { data }]) => [name, data as Float32Array]));
+  }
+
+  /** Adds a microbatch's gradients to the sum; with `first`, the sum begins anew. Returns Σ coefficient·perToken of each loss, unweighted. */
+  async accumulate(
+    { chunks, positions, feeds }: PackedMicrobatch,
+    { weights, scalars }: LossNumbers,
+    first: boolean,
+  ): Promise<readonly number[]> {
+    const session = await this.#session(chunks);
+    if (!first) this.#own ??= this.#allocate();
+    const targets = first ? this.#sums : this.#own!;
+    const fetches: Record<string, HostTensor | null> = { losses: null };
+    for (const [name, tensor] of targets) fetches[gradientName(name)] = tensor;
+    const results = await session.run(
+      {
+        ...this.#weightFeeds,
+        ...feeds,
+        ...this.#positionFeeds(positions),
+        weights: f32Tensor(Float32Array.from(weights), [weights.length]),
+        ...(scalars.length > 0 && {
+          scalars: f32Tensor(Float32Array.from(scalars), [scalars.length]),
+        }),
+      },
+      fetches,
+    );
+    if (!first) this.#addOwn();
+    const losses = results["losses"];
+    invariant(losses?.dtype === "f32", "the gradient session returns its losses");
+    return Array.from(losses.data);
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.#sessions.values()) await (await session).close();
+    this.#sessions.clear();
+  }
+
+  #session(chunks: number): Promise<Session> {
+    let session = this.#sessions.get(chunks);
+    if (session === undefined) {
+      const { model, vocabulary, losses, requirement, threads } = this.#options;
+      const graph = buildGradientGraph({
+        config: model.config,
+        vocabulary,
+        losses,
+        requirement,
+        chunks,
+      });
+      session = createOrtSession(serializeGraph(graph), { threads });
+      this.#sessions.set(chunks, session);
+    }
+    return session;
+  }
+
+  #positionFeeds(positions: number): Record<string, HostTensor> {
+    const places = placeValues(
+      this.#options.model.config,
+      Array.from({ length: positions }, (_, at) => at),
+    );
+    if (places.kind === "learned") return { positions: i64Tensor(places.positions, [positions]) };
+    const shape = [positions, places.width];
+    return { cos: f32Tensor(places.cos, shape), sin: f32Tensor(places.sin, shape) };
+  }
+
+  #allocate(): ReadonlyMap<string, HostTensor> {
+    return new Map(
+      this.#parameters.map(({ name, shape, values }) => [
+        name,
+        f32Tensor(new Float32Array(values.length), shape),
+      ]),
+    );
+  }
+
+  #addOwn(): void {
+    for (const [name, { data }] of this.#sums) {
+      addTo(data as Float32Array, this.#own!.get(name)!.data as Float32Array);
+    }
+  }
+}
+
+function addTo(sum: Float32Array, own: Float32Array): void {
+  for (let index = 0; index < sum.length; index++) {
+    sum[index] = (sum[index] as number) + (own[index] as number);
+  }
+}

@@ -1,0 +1,155 @@
+import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
+import type { Attend } from "@tandem/shared/models/decoder-parts.js";
+import { decode, logits, type PlaceInputs } from "@tandem/shared/models/decoder.js";
+import { headName, listParameters } from "@tandem/shared/models/parameters.js";
+import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
+import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
+import { gradients } from "../autodiff/gradients.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import { teacherTensors } from "./teacher-tensors.js";
+import { signalInputs } from "./signal-inputs.js";
+
+export interface GradientGraphOptions {
+  readonly config: ModelConfig;
+  /** V: the head is cut to it. */
+  readonly vocabulary: number;
+  readonly losses: LossSet;
+  readonly requirement: SignalRequirement;
+  /** How many chunks the loss rows are cut into; one graph per number. */
+  readonly chunks: number;
+}
+
+/** The name of a parameter's gradient among the graph's outputs. */
+export function gradientName(parameter: string): string {
+  return `gradient.${parameter}`;
+}
+
+/** Forward and backward of one microbatch. Inputs: all parameters by name, `ids` [B,T], positions, `weights` [L] of the losses,
+ * `scalars` [S] if there are any, and the loss rows as `packMicrobatch` names them. Outputs: `losses` [L], each unweighted, and `gradient.NAME`.
+ *
+ * Logits exist for one chunk at a time: its gradient is taken at once (the coefficients are known beforehand), so that only
+ * its hidden states' gradient [C,D] and the sum for the head stay behind. The body's backward pass starts from those. */
+export function buildGradientGraph(options: GradientGraphOptions): Graph {
+  const { config, chunks } = options;
+  const g = new GraphBuilder();
+  const parameters = new Map(
+    listParameters(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]),
+  );
+  const weight = (name: string): GraphTensor => parameters.get(name)!;
+  const hidden = body(g, config, weight); // [B·T,D]
+  const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
+  const kept = g.gather(hidden, lossRows, 0); // [chunks·C,D]
+  const head = weight(headName(config));
+  const lossWeights = g.input("weights", "f32", [options.losses.names.length]);
+  const scalars = scalarInputs(g, options.losses.scalarsAt(0).length);
+
+  let headGradient: GraphTensor | undefined;
+  let lossSums: GraphTensor | undefined;
+  const keptGradients: GraphTensor[] = [];
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const rows = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+    const sums = chunkLosses(g, options, { rows, weight, scalars, chunk }); // [L]
+    const seeds = [lossWeights];
+    const [byHead, byRows] = gradients(g, { outputs: [sums], seeds, wrt: [head, rows] });
+    headGradient = headGradient === undefined ? byHead! : g.add(headGradient, byHead!);
+    lossSums = lossSums === undefined ? sums : g.add(lossSums, sums);
+    keptGradients.push(byRows!);
+  }
+  g.output("losses", lossSums!);
+
+  const names = [...parameters.keys()];
+  const byParameters = gradients(g, {
+    outputs: [kept],
+    seeds: [g.concat(keptGradients, 0)],
+    wrt: [...parameters.values()],
+  });
+  names.forEach((name, index) => {
+    const own = byParameters[index]!;
+    if (name !== headName(config)) g.output(gradientName(name), own);
+    else g.output(gradientName(name), config.tiedHead ? g.add(headGradient!, own) : headGradient!);
+  });
+  return g.build();
+}
+
+/** Hidden states behind the final norm of B rows of T positions: [B·T,D]. */
+function body(
+  g: GraphBuilder,
+  config: ModelConfig,
+  weight: (name: string) => GraphTensor,
+): GraphTensor {
+  const ids = g.input("ids", "i64", ["B", "T"]);
+  const places = positionInputs(g, config);
+  return decode(g, config, weight, {
+    ids: g.reshape(ids, ["B*T"]),
+    places,
+    attend: attendWithinRows(g, config),
+  }).hidden;
+}
+
+/** Fed for the T positions of a row; every row has the same. */
+function positionInputs(g: GraphBuilder, config: ModelConfig): PlaceInputs<GraphTensor> {
+  if (config.family === "gpt2") {
+    const positions = g.expand(g.input("positions", "i64", ["T"]), ["B", "T"]);
+    return { kind: "learned", positions: g.reshape(positions, ["B*T"]) };
+  }
+  const half = config.headDim / 2;
+  const repeat = (name: string): GraphTensor =>
+    g.reshape(g.expand(g.input(name, "f32", ["T", half]), ["B", "T", half]), ["B*T", half]);
+  return { kind: "rotary", cos: repeat("cos"), sin: repeat("sin") };
+}
+
+function attendWithinRows(g: GraphBuilder, config: ModelConfig): Attend<GraphTensor> {
+  const { heads, kvHeads, headDim } = config;
+  const unpack = (x: GraphTensor, count: number) => g.reshape(x, ["B", "T", count * headDim]);
+  return (_layer, q, k, v) => {
+    const scale = 1 / Math.sqrt(headDim);
+    const out = g.causalAttention(unpack(q, heads), unpack(k, kvHeads), unpack(v, kvHeads), {
+      heads,
+      kvHeads,
+      scale,
+    });
+    return g.reshape(out, ["B*T", heads * headDim]);
+  };
+}
+
+interface ChunkInputs {
+  readonly rows: GraphTensor;
+  readonly weight: (name: string) => GraphTensor;
+  readonly scalars: readonly GraphTensor[];
+  readonly chunk: number;
+}
+
+/** Σ coefficient·perToken of each loss over one chunk of rows: [L]. */
+function chunkLosses(
+  g: GraphBuilder,
+  { config, vocabulary, losses, requirement }: GradientGraphOptions,
+  { rows, weight, scalars, chunk }: ChunkInputs,
+): GraphTensor {
+  const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
+    g.input(`${name}.${chunk}`, dtype, width === undefined ? ["C"] : ["C", width]);
+  const coefficients = input("coefficients", "f32");
+  const fed = signalInputs(requirement, vocabulary).map(
+    ({ name, dtype, width }) => [name, input(name, dtype, width)] as const,
+  );
+  const perToken = losses.perToken(g, {
+    logits: logits(g, config, weight, { hidden: rows, vocabulary }), // [C,V]
+    targets: input("targets", "i64"),
+    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
+    scalars,
+  });
+  const sums = perToken.map((values) =>
+    g.reduceSum(g.mul(values, coefficients), { keepDims: true }),
+  );
+  return g.concat(sums, 0);
+}
+
+/** The losses' scheduled numbers, one by one out of `scalars` [S]. */
+function scalarInputs(g: GraphBuilder, count: number): readonly GraphTensor[] {
+  if (count === 0) return [];
+  const scalars = g.input("scalars", "f32", [count]);
+  return Array.from({ length: count }, (_, at) => g.reshape(g.slice(scalars, 0, at, at + 1), []));
+}
+
+function times(factor: number, symbol: string): string | number {
+  return factor === 0 ? 0 : factor === 1 ? symbol : `${factor}*${symbol}`;
+}

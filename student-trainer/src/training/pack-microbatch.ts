@@ -1,0 +1,179 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { f32Tensor, i64Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
+import type { Rollout } from "../rollout/rollout.js";
+import type { SignalInput } from "./signal-inputs.js";
+
+/** A rollout and what each of its response positions weighs in the minibatch's loss (`reductionCoefficients`). */
+export interface WeightedRollout {
+  readonly rollout: Rollout;
+  readonly coefficients: ArrayLike<number>;
+}
+
+export interface PackOptions {
+  /** V: ids below it are legal. */
+  readonly vocabulary: number;
+  readonly signalInputs: readonly SignalInput[];
+  /** T is rounded up to a multiple, so that few different sizes occur. */
+  readonly positionMultiple: number;
+  /** Most rows of logits that exist at once. */
+  readonly chunkRows: number;
+}
+
+/** Sequences as the gradient session eats them. */
+export interface PackedMicrobatch {
+  /** B and T. */
+  readonly rows: number;
+  readonly positions: number;
+  /** Chunks of loss rows, all of the same size C, chunks·C ≥ n. */
+  readonly chunks: number;
+  /** n: positions that carry loss. */
+  readonly lossPositions: number;
+  /** `ids` [B,T], `lossRows` [chunks,C] and per chunk c `targets.c` [C], `coefficients.c` [C] and the signal's `NAME.c`. */
+  readonly feeds: Readonly<Record<string, HostTensor>>;
+}
+
+/** One position that carries loss. */
+interface LossPosition {
+  readonly rollout: Rollout;
+  /** Index in the response, which is also the row of the signal. */
+  readonly index: number;
+  /** Row of the flattened hidden states [B·T] whose logits predict the token. */
+  readonly hiddenRow: number;
+  readonly coefficient: number;
+}
+
+/** Rows are padded on the right with id 0, where causality hides it; the last token of a row is only ever a target.
+ * Nothing is copied per chunk: chunks are views of one array. */
+export function packMicrobatch(
+  sequences: readonly WeightedRollout[],
+  { vocabulary, signalInputs, positionMultiple, chunkRows }: PackOptions,
+): PackedMicrobatch {
+  const rows = sequences.length;
+  const longest = Math.max(
+    2,
+    ...sequences.map(({ rollout }) => rollout.prompt.length + rollout.response.length),
+  );
+  const positions = Math.ceil((longest - 1) / positionMultiple) * positionMultiple;
+  const lossPositions = sequences.flatMap((sequence, row) =>
+    lossPositionsOf(sequence, row * positions),
+  );
+  const chunks = Math.max(1, Math.ceil(lossPositions.length / chunkRows));
+  // At least two rows: with one, engines may take another path, with other bits.
+  const size = Math.max(2, Math.ceil(lossPositions.length / chunks));
+  return {
+    rows,
+    positions,
+    chunks,
+    lossPositions: lossPositions.length,
+    feeds: {
+      ids: i64Tensor(widen(packIds(sequences, positions, vocabulary)), [rows, positions]),
+      ...packLossRows(lossPositions, chunks, size),
+      ...packSignals(lossPositions, signalInputs, chunks, size),
+    },
+  };
+}
+
+function lossPositionsOf(
+  { rollout, coefficients }: WeightedRollout,
+  firstRow: number,
+): LossPosition[] {
+  const found: LossPosition[] = [];
+  for (let index = 0; index < rollout.response.length; index++) {
+    const coefficient = coefficients[index] as number;
+    const hiddenRow = firstRow + rollout.prompt.length + index - 1;
+    if (coefficient !== 0) found.push({ rollout, index, hiddenRow, coefficient });
+  }
+  return found;
+}
+
+function packIds(
+  sequences: readonly WeightedRollout[],
+  positions: number,
+  vocabulary: number,
+): Uint32Array {
+  const ids = new Uint32Array(sequences.length * positions);
+  sequences.forEach(({ rollout: { prompt, response, row } }, at) => {
+    for (const id of [...prompt, ...response]) {
+      if (id >= vocabulary) {
+        throw new TandemError(
+          "INVALID_ARGUMENT",
+          `row ${row} has token id ${id}, the vocabulary has ${vocabulary}; tokenize with the student's tokenizer`,
+        );
+      }
+    }
+    ids.set(prompt, at * positions);
+    ids.set(response.subarray(0, -1), at * positions + prompt.length);
+  });
+  return ids;
+}
+
+function packLossRows(
+  lossPositions: readonly LossPosition[],
+  chunks: number,
+  size: number,
+): Record<string, HostTensor> {
+  const hiddenRows = new Uint32Array(chunks * size);
+  const targets = new Uint32Array(chunks * size);
+  const coefficients = new Float32Array(chunks * size);
+  lossPositions.forEach(({ rollout, index, hiddenRow, coefficient }, at) => {
+    hiddenRows[at] = hiddenRow;
+    targets[at] = rollout.response[index] as number;
+    coefficients[at] = coefficient;
+  });
+  const wideTargets = widen(targets);
+  const feeds: Record<string, HostTensor> = {
+    lossRows: i64Tensor(widen(hiddenRows), [chunks, size]),
+  };
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const [from, to] = [chunk * size, (chunk + 1) * size];
+    feeds[`targets.${chunk}`] = i64Tensor(wideTargets.subarray(from, to), [size]);
+    feeds[`coefficients.${chunk}`] = f32Tensor(coefficients.subarray(from, to), [size]);
+  }
+  return feeds;
+}
+
+function packSignals(
+  lossPositions: readonly LossPosition[],
+  inputs: readonly SignalInput[],
+  chunks: number,
+  size: number,
+): Record<string, HostTensor> {
+  const sources = lossPositions.map(({ rollout, index }) => {
+    if (inputs.length > 0 && rollout.signal === undefined) {
+      throw new TandemError(
+        "FAILED_PRECONDITION",
+        `row ${rollout.row} has no teacher signal, but the losses need one; use cross-entropy for text alone`,
+      );
+    }
+    return { rollout, signal: rollout.signal!, row: index };
+  });
+  const feeds: Record<string, HostTensor> = {};
+  for (const input of inputs) {
+    const width = input.width ?? 1;
+    const shape = input.width === undefined ? [size] : [size, width];
+    const views = (chunk: number) => [chunk * size * width, (chunk + 1) * size * width] as const;
+    if (input.dtype === "f32") {
+      const data = new Float32Array(chunks * size * width).fill(input.filler);
+      sources.forEach((source, at) => input.fill(data, at * width, source));
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        feeds[`${input.name}.${chunk}`] = f32Tensor(data.subarray(...views(chunk)), shape);
+      }
+    } else {
+      const data = Uint32Array.from({ length: chunks * size * width }, (_, at) => at % width);
+      sources.forEach((source, at) => input.fill(data, at * width, source));
+      const wide = widen(data);
+      for (let chunk = 0; chunk < chunks; chunk++) {
+        feeds[`${input.name}.${chunk}`] = i64Tensor(wide.subarray(...views(chunk)), shape);
+      }
+    }
+  }
+  return feeds;
+}
+
+/** u32 → i64 by writing the low words (typed arrays are little-endian wherever Node and onnxruntime run). */
+function widen(values: Uint32Array): BigInt64Array {
+  const wide = new BigInt64Array(values.length);
+  const words = new Uint32Array(wide.buffer);
+  for (let index = 0; index < values.length; index++) words[2 * index] = values[index] as number;
+  return wide;
+}

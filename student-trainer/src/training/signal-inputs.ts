@@ -1,0 +1,203 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+import type { SignalRequirement } from "../losses/loss-set.js";
+import type { Rollout } from "../rollout/rollout.js";
+
+/** One of the teacher's tensors as it enters the graph: `[n]`, or `[n,width]`. */
+export type SignalInput = FloatInput | IdInput;
+
+interface SignalInputBase {
+  readonly name: string;
+  readonly width: number | undefined;
+}
+
+export interface FloatInput extends SignalInputBase {
+  readonly dtype: "f32";
+  /** Writes row `row` of a rollout's signal at `target[at …]`. */
+  readonly fill: (target: Float32Array, at: number, source: SignalRow) => void;
+  /** What rows without a position hold: anything from which losses stay finite. */
+  readonly filler: number;
+}
+
+export interface IdInput extends SignalInputBase {
+  readonly dtype: "i64";
+  /** Ids are filled as u32 and widened later. */
+  readonly fill: (target: Uint32Array, at: number, source: SignalRow) => void;
+  readonly filler: "ascending";
+}
+
+export interface SignalRow {
+  readonly rollout: Rollout;
+  readonly signal: TeacherSignal;
+  readonly row: number;
+}
+
+type FloatPart = "lse" | "logTail" | "tokenLogit" | "meanLogit" | "maxLogit" | "entropy" | "rank";
+
+/** The inputs that a requirement brings, in a fixed order. */
+export function signalInputs(
+  { spec, studentTopK }: SignalRequirement,
+  vocabulary: number,
+): readonly SignalInput[] {
+  return [
+    ...(spec.topK > 0 ? topInputs(Math.min(spec.topK, vocabulary)) : []),
+    ...(spec.topK > 0 || spec.lse ? [scalarPart("lse", "lse")] : []),
+    ...spec.taus.flatMap((_, slot) => temperatureInputs(slot, spec.topK > 0)),
+    ...(spec.token
+      ? [scalarPart("token.logit", "tokenLogit"), scalarPart("token.rank", "rank")]
+      : []),
+    ...(spec.moments
+      ? [
+          scalarPart("moments.mean", "meanLogit"),
+          scalarPart("moments.max", "maxLogit"),
+          scalarPart("moments.entropy", "entropy"),
+        ]
+      : []),
+    ...(studentTopK > 0 ? atInputs(Math.min(studentTopK, vocabulary)) : []),
+    ...(spec.draws > 0 ? drawInputs(spec.draws) : []),
+    ...(spec.dense === "none"
+      ? []
+      : [matrixPart("dense", vocabulary, ({ signal }) => signal.dense)]),
+  ];
+}
+
+function topInputs(k: number): readonly SignalInput[] {
+  const ids: IdInput = {
+    name: "top.ids",
+    dtype: "i64",
+    width: k,
+    filler: "ascending",
+    fill: (target, at, { signal, row }) => {
+      const source = part(signal.topK === k ? signal.topIds : undefined, `a top list of ${k}`);
+      target.set(source.subarray(row * k, (row + 1) * k), at);
+    },
+  };
+  return [
+    ids,
+    matrixPart("top.logits", k, ({ signal }) => signal.topLogits),
+    scalarPart("top.logTail", "logTail"),
+  ];
+}
+
+function temperatureInputs(slot: number, withTail: boolean): readonly FloatInput[] {
+  const column = (
+    name: string,
+    pick: (signal: TeacherSignal) => Float32Array | undefined,
+    filler: number,
+  ): FloatInput => ({
+    name: `${name}.${slot}`,
+    dtype: "f32",
+    width: undefined,
+    filler,
+    fill: (target, at, { signal, row }) => {
+      target[at] = part(pick(signal), `${name} for each temperature`)[
+        row * signal.tauCount + slot
+      ] as number;
+    },
+  });
+  return [
+    column("tau", (signal) => signal.taus, 1),
+    column("lseAt", (signal) => signal.lseAt, 0),
+    ...(withTail ? [column("logTailAt", (signal) => signal.logTailAt, 0)] : []),
+  ];
+}
+
+function atInputs(count: number): readonly SignalInput[] {
+  const range = ({ signal, row }: SignalRow) => {
+    const offsets = part(signal.atOffsets, "logits at the student's ids");
+    const [from, to] = [offsets[row] as number, offsets[row + 1] as number];
+    if (to - from !== count) throw missing(`${count} logits at the student's ids per position`);
+    return [from, to] as const;
+  };
+  const ids: IdInput = {
+    name: "at.ids",
+    dtype: "i64",
+    width: count,
+    filler: "ascending",
+    fill: (target, at, source) =>
+      target.set(part(source.rollout.atIds, "the student's ids").subarray(...range(source)), at),
+  };
+  const logits: FloatInput = {
+    name: "at.logits",
+    dtype: "f32",
+    width: count,
+    filler: 0,
+    fill: (target, at, source) =>
+      target.set(
+        part(source.signal.atLogits, "logits at the student's ids").subarray(...range(source)),
+        at,
+      ),
+  };
+  return [ids, logits];
+}
+
+/** Rows have at most `count` distinct ids; unused columns keep id 0 and count 0. */
+function drawInputs(count: number): readonly SignalInput[] {
+  const range = ({ signal, row }: SignalRow) => {
+    const offsets = part(signal.drawOffsets, "draws");
+    return [offsets[row] as number, offsets[row + 1] as number] as const;
+  };
+  const ids: IdInput = {
+    name: "draws.ids",
+    dtype: "i64",
+    width: count,
+    filler: "ascending",
+    fill: (target, at, source) => {
+      target.fill(0, at, at + count);
+      target.set(part(source.signal.drawIds, "draws").subarray(...range(source)), at);
+    },
+  };
+  const counts: FloatInput = {
+    name: "draws.counts",
+    dtype: "f32",
+    width: count,
+    filler: 0,
+    fill: (target, at, source) => {
+      target.fill(0, at, at + count);
+      target.set(part(source.signal.drawCounts, "draws").subarray(...range(source)), at);
+    },
+  };
+  return [ids, counts];
+}
+
+function scalarPart(name: string, field: FloatPart): FloatInput {
+  return {
+    name,
+    dtype: "f32",
+    width: undefined,
+    filler: 0,
+    fill: (target, at, { signal, row }) => {
+      target[at] = part(signal[field], field)[row] as number;
+    },
+  };
+}
+
+function matrixPart(
+  name: string,
+  width: number,
+  pick: (row: SignalRow) => Float32Array | undefined,
+): FloatInput {
+  return {
+    name,
+    dtype: "f32",
+    width,
+    filler: 0,
+    fill: (target, at, source) =>
+      target.set(
+        part(pick(source), name).subarray(source.row * width, (source.row + 1) * width),
+        at,
+      ),
+  };
+}
+
+function part<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw missing(what);
+  return value;
+}
+
+function missing(what: string): TandemError {
+  return new TandemError(
+    "FAILED_PRECONDITION",
+    `the losses need ${what}, but a rollout's teacher signal does not hold it; roll out with the losses' requirement`,
+  );
+}
