@@ -18,6 +18,12 @@ export interface Rollout {
   readonly finish: "stop" | "length";
   /** from = prompt.length, count = response.length; absent when no loss needs a teacher. */
   readonly signal?: TeacherSignal;
+  /** u32, ragged by signal.atOffsets: the ids the student chose at each position, to which signal.atLogits belong. */
+  readonly atIds?: Uint32Array;
+  /** Of interleaved rollouts, for people: per response token the teacher's rank of it (−1 unknown), and the draft that stood there
+   * before the teacher replaced it (−1: none). */
+  readonly ranks?: Int32Array;
+  readonly rejected?: Int32Array;
   readonly stats: RolloutStats;
 }
 

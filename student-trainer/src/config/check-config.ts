@@ -1,0 +1,68 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import { LossSet } from "../losses/loss-set.js";
+import { writesWithTeacher } from "../rollout/rollout-config.js";
+import type { RunConfig } from "./run-config.js";
+
+/** Does the run talk to a teacher at all? */
+export function needsTeacher(config: RunConfig): boolean {
+  return (
+    writesWithTeacher(config.rollout) ||
+    new LossSet(config.losses).needsTeacher ||
+    config.evaluation.teacherRows > 0
+  );
+}
+
+/** Refuses combinations that cannot work, before anything is loaded.
+ * @throws TandemError INVALID_ARGUMENT with the reason. */
+export function checkConfig(config: RunConfig): void {
+  const { rollout, teacher, data, evaluation } = config;
+  if (needsTeacher(config) && teacher.address === undefined) {
+    const why = writesWithTeacher(rollout)
+      ? `rollout.kind ${rollout.kind} writes with a teacher`
+      : evaluation.teacherRows > 0
+        ? "evaluation.teacherRows asks one"
+        : "the losses need its signal";
+    throw invalid("teacher.address", `no teacher.address is given, but ${why}`);
+  }
+  if (rollout.rows % rollout.samplesPerPrompt !== 0) {
+    throw invalid(
+      "rollout.rows",
+      `rollout.rows ${rollout.rows} is not a multiple of rollout.samplesPerPrompt ${rollout.samplesPerPrompt}: a prompt's samples belong to one batch`,
+    );
+  }
+  if (rollout.kind === "supervised" && rollout.samplesPerPrompt > 1) {
+    throw invalid(
+      "rollout.samplesPerPrompt",
+      "supervised data has one answer per prompt; set rollout.samplesPerPrompt to 1",
+    );
+  }
+  checkWeights(config);
+  if (evaluation.extract !== undefined) checkExtractor(evaluation.extract);
+  if (data.messages !== undefined && data.chat) {
+    throw invalid("data.chat", "data.messages are chats already; leave data.chat out");
+  }
+}
+
+/** Whatever is written by the teacher or from data was not drawn from the student's current law, which is fine; but a run whose losses all weigh
+ * nothing would train on nothing. */
+function checkWeights({ losses }: RunConfig): void {
+  const idle = losses.every(({ weight }) => weight.kind === "constant" && weight.value === 0);
+  if (idle) throw invalid("losses", "every loss has weight 0: nothing would be learnt");
+}
+
+function checkExtractor(extract: string): void {
+  let groups: number;
+  try {
+    groups = (new RegExp(`${extract}|`).exec("")?.length ?? 1) - 1;
+  } catch (cause) {
+    throw invalid("evaluation.extract", `not a regular expression: ${String(cause)}`);
+  }
+  if (groups < 1) {
+    throw invalid("evaluation.extract", `${extract} has no group; put the answer in parentheses`);
+  }
+}
+
+function invalid(field: string, message: string): TandemError {
+  return new TandemError("INVALID_ARGUMENT", message, { field });
+}

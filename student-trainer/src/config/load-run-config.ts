@@ -1,0 +1,38 @@
+import { loadConfig } from "@tandem/shared/config/load-config.js";
+import { configDigest } from "@tandem/shared/config/print-config.js";
+
+import { checkConfig } from "./check-config.js";
+import { runSchema, type RunConfig } from "./run-config.js";
+
+/** Where a run's configuration comes from: file < TANDEM_… environment < `--set`. */
+export interface RunConfigSources {
+  readonly file?: string | undefined;
+  readonly assignments?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** The validated, frozen configuration of a run.
+ * @throws TandemError NOT_FOUND for a missing file, INVALID_ARGUMENT for unknown options, bad values and combinations that cannot work. */
+export function loadRunConfig({ file, assignments = [], env = {} }: RunConfigSources): RunConfig {
+  const config = loadConfig({ schema: runSchema, prefix: "TANDEM_", env, file, assignments });
+  checkConfig(config);
+  return config;
+}
+
+/** Digest over what decides the course of a run. Where the teacher is reached, how often one looks and saves, and what only changes the pace
+ * may differ between a run and its resumption. */
+export function courseDigest(config: RunConfig): string {
+  const { student, data, rollout, losses, optimizer, training, teacher } = config;
+  const { checkpointEvery: _c, keepCheckpoints: _k, ...course } = training;
+  const { concurrency: _rows, draftAhead: _ahead, blockLength: _block, ...writing } = rollout;
+  return configDigest({
+    student,
+    data,
+    rollout: writing,
+    losses,
+    optimizer,
+    training: course,
+    encoding: teacher.encoding,
+    maxLogitError: teacher.maxLogitError,
+  });
+}

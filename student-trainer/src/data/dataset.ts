@@ -1,0 +1,98 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import type { DataConfig } from "./data-config.js";
+import { readRows, type RawRow } from "./read-rows.js";
+import type { TextCodec } from "./text-codec.js";
+import { parseTextRow, type TextRow } from "./text-row.js";
+
+/** A row of a data set in tokens. */
+export interface DataRow {
+  /** Number of the record among all of its files, skipped ones counted: names the row in logs and random keys. */
+  readonly index: number;
+  readonly promptText: string;
+  readonly prompt: Uint32Array;
+  readonly answerText?: string;
+  /** Stop id included if the configuration appends it. */
+  readonly answer?: Uint32Array;
+}
+
+export interface Dataset {
+  readonly rows: readonly DataRow[];
+  /** Rows left out because they were too long. */
+  readonly skipped: number;
+}
+
+export interface LoadDatasetOptions {
+  readonly files: string | readonly string[];
+  readonly config: DataConfig;
+  readonly codec: TextCodec;
+  /** Appended to answers; undefined: nothing is. */
+  readonly eosId: number | undefined;
+  readonly maxResponse: number;
+  /** Longest prompt that leaves room for a response in the model's context. */
+  readonly maxPrompt: number;
+  readonly limit?: number | undefined;
+}
+
+/** Reads and tokenises data files.
+ * @throws TandemError NOT_FOUND, or INVALID_ARGUMENT naming file and line. */
+export async function loadDataset(options: LoadDatasetOptions): Promise<Dataset> {
+  const { files, limit = Infinity } = options;
+  const rows: DataRow[] = [];
+  let index = 0;
+  for (const file of typeof files === "string" ? [files] : files) {
+    for (const raw of await readRows(file)) {
+      if (index >= limit) break;
+      const row = toDataRow(raw, index++, options);
+      if (row !== undefined) rows.push(row);
+    }
+  }
+  return { rows, skipped: index - rows.length };
+}
+
+/** Undefined for a row that is too long and may be skipped. */
+function toDataRow(raw: RawRow, index: number, options: LoadDatasetOptions): DataRow | undefined {
+  const { config, codec, eosId, maxPrompt, maxResponse } = options;
+  const text = parseTextRow(raw, config);
+  const { promptText, prompt } = encodePrompt(text, codec);
+  if (prompt.length === 0) {
+    throw new TandemError("INVALID_ARGUMENT", `${raw.place}: the prompt has no token`, {
+      field: "data",
+    });
+  }
+  const answer = text.answer === undefined ? undefined : encodeAnswer(text.answer, codec, eosId);
+  const tooLong =
+    prompt.length > maxPrompt
+      ? `the prompt has ${prompt.length} tokens, allowed are ${maxPrompt} (data.maxPrompt, and the context less rollout.maxResponse)`
+      : answer !== undefined && answer.length > maxResponse
+        ? `the answer has ${answer.length} tokens, allowed are ${maxResponse} (rollout.maxResponse)`
+        : undefined;
+  if (tooLong !== undefined) {
+    if (config.tooLong === "skip") return undefined;
+    throw new TandemError("INVALID_ARGUMENT", `${raw.place}: ${tooLong}`, { field: "data" });
+  }
+  return {
+    index,
+    promptText,
+    prompt,
+    ...(text.answer === undefined ? {} : { answerText: text.answer }),
+    ...(answer === undefined ? {} : { answer }),
+  };
+}
+
+function encodePrompt(
+  text: TextRow,
+  codec: TextCodec,
+): { readonly promptText: string; readonly prompt: Uint32Array } {
+  if (text.kind === "text") {
+    return { promptText: text.prompt, prompt: codec.encode(text.prompt, { special: true }) };
+  }
+  // The template has written its special tokens itself.
+  const promptText = codec.renderChat(text.messages);
+  return { promptText, prompt: codec.encode(promptText, { special: false }) };
+}
+
+function encodeAnswer(text: string, codec: TextCodec, eosId: number | undefined): Uint32Array {
+  const ids = codec.encode(text, { special: false });
+  return eosId === undefined ? ids : Uint32Array.of(...ids, eosId);
+}

@@ -1,0 +1,98 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { StepRow, StepRowResult } from "@tandem/shared/inference/step.js";
+import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+import { invariant } from "@tandem/shared/errors/invariant.js";
+
+import type { StudentEngine } from "./student-engine.js";
+import { setImmediate as turn } from "node:timers/promises";
+
+export interface GenerateRowsOptions {
+  readonly engine: StudentEngine;
+  readonly prompts: readonly { readonly prompt: Uint32Array; readonly rngKey: number }[];
+  readonly sampling: SamplingParams;
+  readonly runSeed: number;
+  readonly maxResponse: number;
+  readonly stopIds: ReadonlySet<number>;
+  readonly concurrency: number;
+  readonly abort?: AbortSignal;
+  readonly onToken?: (index: number, token: number) => void;
+}
+
+export interface OwnResponse {
+  readonly tokens: Uint32Array;
+  readonly finish: "stop" | "length";
+}
+
+interface Writing {
+  readonly index: number;
+  readonly cache: number;
+  readonly tokens: number[];
+}
+
+/** The student writes alone, many rows at once with their caches; a finished row makes room for the next.
+ * @throws TandemError CANCELLED when aborted. */
+export async function generateRows(options: GenerateRowsOptions): Promise<OwnResponse[]> {
+  const { engine, prompts, concurrency, abort } = options;
+  const done: (OwnResponse | undefined)[] = prompts.map(() => undefined);
+  const live = new Set<Writing>();
+  let next = 0;
+  try {
+    while (live.size > 0 || next < prompts.length) {
+      if (abort?.aborted === true)
+        throw new TandemError("CANCELLED", "the rollout was interrupted");
+      while (live.size < concurrency && next < prompts.length) {
+        live.add({ index: next++, cache: engine.newCache(), tokens: [] });
+      }
+      const rows = [...live];
+      const result = await engine.step(rows.map((row) => toStepRow(row, options)));
+      rows.forEach((row, i) => {
+        const response = takeToken(row, result.rows[i] as StepRowResult, options);
+        if (response === undefined) return;
+        done[row.index] = response;
+        live.delete(row);
+        engine.release(row.cache);
+      });
+      await turn();
+    }
+  } finally {
+    for (const { cache } of live) engine.release(cache);
+  }
+  return done as OwnResponse[];
+}
+
+function toStepRow({ index, cache, tokens }: Writing, options: GenerateRowsOptions): StepRow {
+  const { prompt, rngKey } = options.prompts[index] as GenerateRowsOptions["prompts"][number];
+  const fed = tokens.length === 0 ? prompt : Uint32Array.of(tokens.at(-1) as number);
+  return {
+    cache,
+    past: tokens.length === 0 ? 0 : prompt.length + tokens.length - 1,
+    tokens: fed,
+    maxLength: prompt.length + options.maxResponse,
+    head: {
+      first: fed.length - 1,
+      targets: new Uint32Array(0),
+      spec: NO_SIGNAL,
+      random: {
+        runSeed: options.runSeed,
+        rngKey,
+        firstPosition: tokens.length,
+        stream: "draft",
+      },
+      sample: options.sampling,
+    },
+  };
+}
+
+function takeToken(
+  row: Writing,
+  { sampled }: StepRowResult,
+  { stopIds, maxResponse, onToken }: GenerateRowsOptions,
+): OwnResponse | undefined {
+  invariant(sampled !== undefined, "a generating step draws a token");
+  row.tokens.push(sampled);
+  onToken?.(row.index, sampled);
+  const stopped = stopIds.has(sampled);
+  if (!stopped && row.tokens.length < maxResponse) return undefined;
+  return { tokens: Uint32Array.from(row.tokens), finish: stopped ? "stop" : "length" };
+}

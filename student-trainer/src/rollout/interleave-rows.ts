@@ -1,0 +1,196 @@
+import { performance } from "node:perf_hooks";
+import { setImmediate as turn } from "node:timers/promises";
+
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import type { OpenSequence } from "../teacher/interleave-stream.js";
+import type { DraftAnswer, DraftBlock, SequenceRequest } from "../teacher/teacher-sequence.js";
+import { DraftRow, type DraftSettings } from "./draft-row.js";
+import type { Rollout } from "./rollout.js";
+import { rngKeyOfOrder, type RolloutOrder } from "./rollout-order.js";
+import type { StudentEngine } from "./student-engine.js";
+
+/** The part of the teacher's client that interleaved writing uses. */
+export interface InterleavingTeacher {
+  openSequence(request: SequenceRequest): OpenSequence;
+}
+
+export interface InterleaveOptions {
+  readonly engine: StudentEngine;
+  readonly teacher: InterleavingTeacher;
+  readonly orders: readonly RolloutOrder[];
+  readonly settings: DraftSettings;
+  readonly request: Omit<SequenceRequest, "runSeed" | "rngKey" | "prompt" | "maxResponse">;
+  /** Rows written at once; a finished row makes room for the next. */
+  readonly concurrency: number;
+  readonly abort?: AbortSignal;
+}
+
+export interface WrittenRollouts {
+  readonly rollouts: readonly Rollout[];
+  /** Milliseconds in which nothing could be drafted because verdicts were outstanding. */
+  readonly teacherWaitMs: number;
+}
+
+/** Rows are written in two halves: one is drafted while the other's blocks are with the teacher. */
+const HALVES = 2;
+
+interface Live {
+  readonly row: DraftRow;
+  readonly sequence: OpenSequence;
+  readonly index: number;
+  readonly half: number;
+}
+
+interface Arrival {
+  readonly live: Live;
+  readonly block: DraftBlock;
+  readonly answer: DraftAnswer;
+}
+
+/** Writes all orders together with the teacher. What is written depends on weights, seed and orders alone: not on block length, rows at
+ * once, drafting ahead or the teacher's pace.
+ * @throws TandemError of the teacher; CANCELLED when aborted. */
+export async function interleaveRows(options: InterleaveOptions): Promise<WrittenRollouts> {
+  const writer = new InterleavedWriter(options);
+  try {
+    return await writer.run();
+  } finally {
+    writer.close();
+  }
+}
+
+class InterleavedWriter {
+  readonly #options: InterleaveOptions;
+  readonly #live = new Set<Live>();
+  readonly #done: (Rollout | undefined)[];
+  #arrivals: Arrival[] = [];
+  #failure: TandemError | undefined;
+  #wake: (() => void) | undefined;
+  #nextOrder = 0;
+  #half = 0;
+  /** Rows of the current half that have not finished their block. */
+  #turn = new Set<Live>();
+  #teacherWaitMs = 0;
+
+  constructor(options: InterleaveOptions) {
+    this.#options = options;
+    this.#done = options.orders.map(() => undefined);
+  }
+
+  async run(): Promise<WrittenRollouts> {
+    const { abort } = this.#options;
+    const onAbort = () => this.#fail(new TandemError("CANCELLED", "the rollout was interrupted"));
+    abort?.addEventListener("abort", onAbort);
+    if (abort?.aborted === true) onAbort();
+    try {
+      for (;;) {
+        this.#takeArrivals();
+        this.#admit();
+        if (this.#live.size === 0) break;
+        const rows = this.#choose();
+        if (rows.length === 0) await this.#waitForArrival();
+        else await this.#draft(rows);
+      }
+    } finally {
+      abort?.removeEventListener("abort", onAbort);
+    }
+    return { rollouts: this.#done as Rollout[], teacherWaitMs: this.#teacherWaitMs };
+  }
+
+  close(): void {
+    for (const live of this.#live) this.#retire(live);
+  }
+
+  #admit(): void {
+    const { orders, concurrency, settings, request, teacher, engine } = this.#options;
+    while (this.#live.size < concurrency && this.#nextOrder < orders.length) {
+      const index = this.#nextOrder++;
+      const order = orders[index] as RolloutOrder;
+      const sequence = teacher.openSequence({
+        ...request,
+        runSeed: settings.runSeed,
+        rngKey: rngKeyOfOrder(order),
+        prompt: order.prompt,
+        maxResponse: settings.maxResponse,
+      });
+      const row = new DraftRow(order, engine.newCache(), settings);
+      this.#live.add({ row, sequence, index, half: this.#smallerHalf() });
+    }
+  }
+
+  #smallerHalf(): number {
+    const sizes = new Array<number>(HALVES).fill(0);
+    for (const { half } of this.#live) sizes[half] = (sizes[half] as number) + 1;
+    return sizes.indexOf(Math.min(...sizes));
+  }
+
+  /** The rows of the next student step: those of the current half that are inside a block, else the other half's, else none. */
+  #choose(): Live[] {
+    for (const live of this.#turn) if (!live.row.canDraft) this.#turn.delete(live);
+    for (let tried = 0; this.#turn.size === 0 && tried < HALVES; tried++) {
+      this.#half = (this.#half + 1) % HALVES;
+      for (const live of this.#live) {
+        if (live.half === this.#half && live.row.canDraft) this.#turn.add(live);
+      }
+    }
+    return [...this.#turn];
+  }
+
+  async #draft(rows: readonly Live[]): Promise<void> {
+    const { engine } = this.#options;
+    const result = await engine.step(rows.map(({ row }) => row.toStepRow()));
+    rows.forEach((live, i) => {
+      const block = live.row.takeToken(result.rows[i] as (typeof result.rows)[number]);
+      if (block === undefined) return;
+      this.#turn.delete(live);
+      this.#send(live, block);
+    });
+    // The model blocks this thread while it computes: let drafts out and verdicts in between two steps.
+    await turn();
+  }
+
+  #send(live: Live, block: DraftBlock): void {
+    live.sequence.draft(block).then(
+      (answer) => {
+        this.#arrivals.push({ live, block, answer });
+        this.#wake?.();
+      },
+      (error: unknown) => this.#fail(TandemError.from(error)),
+    );
+  }
+
+  #fail(error: TandemError): void {
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+
+  #takeArrivals(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    const arrivals = this.#arrivals;
+    this.#arrivals = [];
+    for (const { live, block, answer } of arrivals) {
+      if (answer.kind === "stale") continue;
+      live.row.takeVerdict(block, answer);
+      if (!live.row.isFinished) continue;
+      this.#done[live.index] = live.row.toRollout();
+      this.#retire(live);
+    }
+  }
+
+  #retire(live: Live): void {
+    this.#live.delete(live);
+    this.#turn.delete(live);
+    this.#options.engine.release(live.row.cache);
+    live.sequence.close();
+  }
+
+  async #waitForArrival(): Promise<void> {
+    const began = performance.now();
+    if (this.#arrivals.length === 0 && this.#failure === undefined) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#wake = undefined;
+    }
+    this.#teacherWaitMs += performance.now() - began;
+  }
+}

@@ -1,0 +1,16 @@
+import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
+
+/** One rollout that is to be written. */
+export interface RolloutOrder {
+  readonly row: number;
+  readonly sample: number;
+  readonly epoch: number;
+  readonly prompt: Uint32Array;
+  /** The data set's answer, stop id included. */
+  readonly answer?: Uint32Array;
+}
+
+/** What the rollout's random numbers are counted by. */
+export function rngKeyOfOrder({ epoch, row, sample }: RolloutOrder): number {
+  return rngKeyOf(epoch, row, sample);
+}

@@ -1,0 +1,37 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import type { TeacherDescription } from "./teacher-connection.js";
+
+/** The student's side of the handshake. */
+export interface StudentTokenizer {
+  readonly fingerprint: string;
+  /** Largest tokenizer id + 1. */
+  readonly vocabularySize: number;
+  /** Rows of the student's embedding; at least vocabularySize. */
+  readonly paddedVocabularySize: number;
+}
+
+/** Refuses a teacher that counts tokens differently. Embeddings padded to different sizes are fine: both heads are cut to the tokenizer's size.
+ * @throws TandemError FAILED_PRECONDITION naming the difference. */
+export function checkTokenizer(student: StudentTokenizer, teacher: TeacherDescription): void {
+  const fail = (difference: string) => {
+    throw new TandemError(
+      "FAILED_PRECONDITION",
+      `student and teacher "${teacher.model}" do not share a tokenizer: ${difference}; take a student made for this teacher (student-trainer init --from TEACHER)`,
+      { field: "student.model" },
+    );
+  };
+  if (student.vocabularySize !== teacher.vocabSize) {
+    fail(`the student's has ${student.vocabularySize} ids, the teacher's ${teacher.vocabSize}`);
+  }
+  if (student.fingerprint !== teacher.tokenizerFingerprint) {
+    fail(
+      `equally many ids, but vocabulary, merges, added tokens or normalisation differ (fingerprints ${student.fingerprint} and ${teacher.tokenizerFingerprint})`,
+    );
+  }
+  if (student.paddedVocabularySize < student.vocabularySize) {
+    fail(
+      `the student's embedding has ${student.paddedVocabularySize} rows for ${student.vocabularySize} ids`,
+    );
+  }
+}
