@@ -1,0 +1,423 @@
+import { normalizeAxes, normalizeAxis } from "@tandem/shared/numeric/shape.js";
+import { resolveBound, resolveReshape } from "@tandem/shared/onnx/resolve-shape.js";
+import { broadcastShapes } from "@tandem/shared/tensor/broadcast.js";
+import { inferTypes } from "@tandem/shared/tensor/infer-types.js";
+import type { OpAttributes, TensorOpName } from "@tandem/shared/tensor/op-attributes.js";
+import type {
+  CausalAttentionOptions,
+  DType,
+  Dim,
+  MatMulOptions,
+  ReduceOptions,
+  Shape,
+  TensorOps,
+  TopK,
+} from "@tandem/shared/tensor/tensor-ops.js";
+import { causalAttention, causalProbabilities, rotary } from "./attention.js";
+import { lineThrough, reduce } from "./reductions.js";
+import type { ReferenceTensor } from "./reference-tensor.js";
+import { generate, read, readBroadcast, referenceTensor } from "./reference-tensor.js";
+import { erf, gelu, logSumExp, sigmoid } from "./scalar-functions.js";
+
+type R = ReferenceTensor;
+type Numbers = readonly number[];
+
+function sum(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0);
+}
+
+/** TensorOps evaluated at once in float64, each operation from its definition, one output element at a time. Slow and
+ * obviously right: expected values and finite differences come from here. Shapes are checked by the same rules as the graph's. */
+export class ReferenceOps implements TensorOps<R> {
+  #shape<O extends TensorOpName>(
+    op: O,
+    inputs: readonly R[],
+    attributes: OpAttributes[O],
+  ): Numbers {
+    return inferTypes(op, inputs, attributes)[0]?.shape as Numbers;
+  }
+
+  #map(x: R, f: (value: number) => number): R {
+    return { ...x, data: x.data.map(f) };
+  }
+
+  #zip(a: R, b: R, dtype: DType, f: (a: number, b: number) => number): R {
+    const shape = broadcastShapes(a.shape, b.shape) as Numbers;
+    return generate(dtype, shape, (at) => f(readBroadcast(a, at), readBroadcast(b, at)));
+  }
+
+  constant(
+    data: Numbers | Float32Array | BigInt64Array,
+    shape: Numbers,
+    dtype: DType = data instanceof BigInt64Array ? "i64" : "f32",
+  ): R {
+    return referenceTensor(data, shape, dtype);
+  }
+
+  scalar(value: number, dtype: DType = "f32"): R {
+    return referenceTensor([value], [], dtype);
+  }
+
+  // ── elementwise ──
+
+  add(a: R, b: R): R {
+    return this.#zip(a, b, a.dtype, (x, y) => x + y);
+  }
+
+  sub(a: R, b: R): R {
+    return this.#zip(a, b, a.dtype, (x, y) => x - y);
+  }
+
+  mul(a: R, b: R): R {
+    return this.#zip(a, b, a.dtype, (x, y) => x * y);
+  }
+
+  div(a: R, b: R): R {
+    const isInteger = a.dtype === "i64" || a.dtype === "i32";
+    return this.#zip(a, b, a.dtype, (x, y) => (isInteger ? Math.trunc(x / y) : x / y));
+  }
+
+  maximum(a: R, b: R): R {
+    return this.#zip(a, b, a.dtype, Math.max);
+  }
+
+  minimum(a: R, b: R): R {
+    return this.#zip(a, b, a.dtype, Math.min);
+  }
+
+  neg(x: R): R {
+    return this.#map(x, (value) => -value);
+  }
+
+  exp(x: R): R {
+    return this.#map(x, Math.exp);
+  }
+
+  log(x: R): R {
+    return this.#map(x, Math.log);
+  }
+
+  sqrt(x: R): R {
+    return this.#map(x, Math.sqrt);
+  }
+
+  reciprocal(x: R): R {
+    return this.#map(x, (value) => 1 / value);
+  }
+
+  abs(x: R): R {
+    return this.#map(x, Math.abs);
+  }
+
+  tanh(x: R): R {
+    return this.#map(x, Math.tanh);
+  }
+
+  sigmoid(x: R): R {
+    return this.#map(x, sigmoid);
+  }
+
+  erf(x: R): R {
+    return this.#map(x, erf);
+  }
+
+  sin(x: R): R {
+    return this.#map(x, Math.sin);
+  }
+
+  cos(x: R): R {
+    return this.#map(x, Math.cos);
+  }
+
+  relu(x: R): R {
+    return this.#map(x, (value) => Math.max(value, 0));
+  }
+
+  silu(x: R): R {
+    return this.#map(x, (value) => value * sigmoid(value));
+  }
+
+  gelu(x: R, approximate: "erf" | "tanh"): R {
+    return this.#map(x, (value) => gelu(value, approximate));
+  }
+
+  // ── comparison and choice ──
+
+  greater(a: R, b: R): R {
+    return this.#zip(a, b, "bool", (x, y) => Number(x > y));
+  }
+
+  greaterEqual(a: R, b: R): R {
+    return this.#zip(a, b, "bool", (x, y) => Number(x >= y));
+  }
+
+  less(a: R, b: R): R {
+    return this.#zip(a, b, "bool", (x, y) => Number(x < y));
+  }
+
+  equal(a: R, b: R): R {
+    return this.#zip(a, b, "bool", (x, y) => Number(x === y));
+  }
+
+  logicalAnd(a: R, b: R): R {
+    return this.#zip(a, b, "bool", (x, y) => x * y);
+  }
+
+  logicalOr(a: R, b: R): R {
+    return this.#zip(a, b, "bool", Math.max);
+  }
+
+  logicalNot(x: R): R {
+    return this.#map(x, (value) => 1 - value);
+  }
+
+  where(condition: R, a: R, b: R): R {
+    const shape = this.#shape("where", [condition, a, b], {});
+    return generate(a.dtype, shape, (at) =>
+      readBroadcast(condition, at) === 1 ? readBroadcast(a, at) : readBroadcast(b, at),
+    );
+  }
+
+  cast(x: R, dtype: DType): R {
+    const converted = dtype === "bool" ? x.data.map((value) => Number(value !== 0)) : x.data;
+    const isInteger = dtype === "i64" || dtype === "i32" || dtype === "u8";
+    return { dtype, shape: x.shape, data: isInteger ? converted.map(Math.trunc) : converted };
+  }
+
+  // ── reductions ──
+
+  #reduce(x: R, { axes, keepDims = false }: ReduceOptions, f: (values: Numbers) => number): R {
+    return reduce(x, { axes: normalizeAxes(axes, x.shape.length), keepDims }, f);
+  }
+
+  reduceSum(x: R, options: ReduceOptions = {}): R {
+    return this.#reduce(x, options, sum);
+  }
+
+  reduceMean(x: R, options: ReduceOptions = {}): R {
+    return this.#reduce(x, options, (values) => sum(values) / values.length);
+  }
+
+  reduceMax(x: R, options: ReduceOptions = {}): R {
+    return this.#reduce(x, options, (values) => Math.max(...values));
+  }
+
+  reduceMin(x: R, options: ReduceOptions = {}): R {
+    return this.#reduce(x, options, (values) => Math.min(...values));
+  }
+
+  argmax(x: R, axis: number): R {
+    const indices = this.#reduce(x, { axes: [axis] }, (line) => line.indexOf(Math.max(...line)));
+    return { ...indices, dtype: "i64" };
+  }
+
+  cumsum(x: R, axis: number, reverse = false): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    return generate(x.dtype, x.shape, (index) => {
+      const line = lineThrough(x, index, at);
+      const here = index[at] as number;
+      return sum(reverse ? line.slice(here) : line.slice(0, here + 1));
+    });
+  }
+
+  // ── shape ──
+
+  reshape(x: R, shape: Shape): R {
+    const target = resolveReshape(x.shape, shape) as Numbers;
+    return { ...x, shape: this.#shape("reshape", [x], { shape: target }) };
+  }
+
+  transpose(x: R, permutation: Numbers): R {
+    const shape = this.#shape("transpose", [x], { permutation });
+    return generate(x.dtype, shape, (index) =>
+      read(
+        x,
+        permutation.map((_, axis) => index[permutation.indexOf(axis)] as number),
+      ),
+    );
+  }
+
+  slice(x: R, axis: number, start: Dim, end: Dim): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    const size = x.shape[at] as number;
+    const first = resolveBound(start, size) as number;
+    const shape = x.shape.with(at, Math.max((resolveBound(end, size) as number) - first, 0));
+    return generate(x.dtype, shape, (index) =>
+      read(x, index.with(at, (index[at] as number) + first)),
+    );
+  }
+
+  pad(x: R, axis: number, before: Dim, after: Dim): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    const shape = this.#shape("pad", [x], { axis: at, before, after });
+    return generate(x.dtype, shape, (index) => {
+      const inner = (index[at] as number) - (before as number);
+      return inner >= 0 && inner < (x.shape[at] as number) ? read(x, index.with(at, inner)) : 0;
+    });
+  }
+
+  concat(xs: readonly R[], axis: number): R {
+    const at = normalizeAxis(axis, xs[0]?.shape.length ?? 0);
+    const shape = this.#shape("concat", xs, { axis: at });
+    return generate((xs[0] as R).dtype, shape, (index) => {
+      let inner = index[at] as number;
+      for (const x of xs) {
+        const size = x.shape[at] as number;
+        if (inner < size) return read(x, index.with(at, inner));
+        inner -= size;
+      }
+      return NaN;
+    });
+  }
+
+  broadcastTo(x: R, like: R): R {
+    return this.expand(x, like.shape);
+  }
+
+  expand(x: R, shape: Shape): R {
+    const target = this.#shape("expand", [x], { shape });
+    return generate(x.dtype, target, (index) => readBroadcast(x, index));
+  }
+
+  sizeOf(size: Dim): R {
+    return this.scalar(size as number);
+  }
+
+  unsqueeze(x: R, axis: number): R {
+    return { ...x, shape: x.shape.toSpliced(normalizeAxis(axis, x.shape.length + 1), 0, 1) };
+  }
+
+  squeeze(x: R, axis: number): R {
+    return this.reshape(x, x.shape.toSpliced(normalizeAxis(axis, x.shape.length), 1));
+  }
+
+  // ── indexing ──
+
+  gather(x: R, ids: R, axis: number): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    const shape = this.#shape("gather", [x, ids], { axis: at });
+    return generate(x.dtype, shape, (index) => {
+      const id = read(ids, index.slice(at, at + ids.shape.length));
+      return read(x, index.toSpliced(at, ids.shape.length, id));
+    });
+  }
+
+  gatherGradient(updates: R, ids: R, axis: number, size: Dim): R {
+    const shape = this.#shape("gatherGradient", [updates, ids], { axis, size });
+    const idRank = ids.shape.length;
+    return generate(updates.dtype, shape, (index) => {
+      let total = 0;
+      generate("f64", ids.shape, (place) => {
+        const isHit = read(ids, place) === index[axis];
+        if (isHit) total += read(updates, index.toSpliced(axis, 1, ...place.slice(0, idRank)));
+        return 0;
+      });
+      return total;
+    });
+  }
+
+  takeAlongAxis(x: R, ids: R, axis: number): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    const shape = this.#shape("takeAlongAxis", [x, ids], { axis: at });
+    return generate(x.dtype, shape, (index) => read(x, index.with(at, read(ids, index))));
+  }
+
+  scatterAlongAxis(x: R, ids: R, updates: R, axis: number, reduction: "none" | "add"): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    const shape = this.#shape("scatterAlongAxis", [x, ids, updates], { axis: at, reduction });
+    return generate(x.dtype, shape, (index) => {
+      let value = read(x, index);
+      lineThrough(ids, index.with(at, 0), at).forEach((id, place) => {
+        const update = read(updates, index.with(at, place));
+        if (id === index[at]) value = reduction === "add" ? value + update : update;
+      });
+      return value;
+    });
+  }
+
+  topK(x: R, k: number, axis: number): TopK<R> {
+    const at = normalizeAxis(axis, x.shape.length);
+    const shape = this.#shape("topK", [x], { axis: at, k });
+    const indices = generate("i64", shape, (index) => {
+      const line = lineThrough(x, index.with(at, 0), at);
+      const order = line.map((_, place) => place);
+      order.sort((a, b) => (line[b] as number) - (line[a] as number) || a - b);
+      return order[index[at] as number] as number;
+    });
+    return { values: this.takeAlongAxis(x, indices, at), indices };
+  }
+
+  // ── linear algebra and compound operations ──
+
+  matmul(a: R, b: R, { transA = false, transB = false }: MatMulOptions = {}): R {
+    const shape = this.#shape("matmul", [a, b], { transA, transB });
+    const inner = a.shape.at(transA ? -2 : -1) as number;
+    return generate(a.dtype, shape, (index) => {
+      const [m, n] = index.slice(-2) as [number, number];
+      const batch = index.slice(0, -2);
+      let total = 0;
+      for (let k = 0; k < inner; k++) {
+        const left = readBatched(a, batch, transA ? [k, m] : [m, k]);
+        total += left * readBatched(b, batch, transB ? [n, k] : [k, n]);
+      }
+      return total;
+    });
+  }
+
+  softmax(x: R, axis: number): R {
+    return this.exp(this.logSoftmax(x, axis));
+  }
+
+  logSoftmax(x: R, axis: number): R {
+    const at = normalizeAxis(axis, x.shape.length);
+    return generate(
+      x.dtype,
+      x.shape,
+      (index) => read(x, index) - logSumExp(lineThrough(x, index, at)),
+    );
+  }
+
+  logSumExp(x: R, axis: number): R {
+    return this.#reduce(x, { axes: [axis] }, logSumExp);
+  }
+
+  rmsNorm(x: R, weight: R, eps: number): R {
+    return this.mul(this.mul(x, this.inverseRms(x, eps)), weight);
+  }
+
+  inverseRms(x: R, eps: number): R {
+    return this.#reduce(x, { axes: [-1], keepDims: true }, (values) => {
+      return 1 / Math.sqrt(sum(values.map((value) => value * value)) / values.length + eps);
+    });
+  }
+
+  layerNorm(x: R, weight: R, bias: R, eps: number): R {
+    const centered = this.sub(x, this.reduceMean(x, { axes: [-1], keepDims: true }));
+    return this.add(this.rmsNorm(centered, weight, eps), bias);
+  }
+
+  rotary(x: R, cos: R, sin: R, heads: number): R {
+    return rotary(x, cos, sin, heads);
+  }
+
+  causalAttention(q: R, k: R, v: R, options: CausalAttentionOptions): R {
+    return causalAttention(causalProbabilities(q, k, options), q, v, options);
+  }
+
+  causalProbabilities(q: R, k: R, options: CausalAttentionOptions): R {
+    return causalProbabilities(q, k, options);
+  }
+
+  stopGradient(x: R): R {
+    return x;
+  }
+}
+
+/** An element of the matrix that a broadcast batch index selects. */
+function readBatched(x: R, batch: Numbers, place: readonly [number, number]): number {
+  const own = x.shape.length - 2;
+  const index = Array.from({ length: own }, (_, axis) =>
+    x.shape[axis] === 1 ? 0 : (batch[axis + batch.length - own] as number),
+  );
+  return read(x, [...index, ...place]);
+}
