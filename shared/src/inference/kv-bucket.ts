@@ -76,7 +76,7 @@ export class KvBucket {
       this.#arrays[i] = next;
     }
     const owners = kept.map((slot) => this.#owners[slot]!);
-    this.#owners = [...owners, ...new Array<number>(capacity - owners.length).fill(FREE)];
+    this.#owners = [...owners, ...Array.from({ length: capacity - owners.length }, () => FREE)];
     this.#version++;
   }
 
