@@ -1,0 +1,160 @@
+import { TandemError } from "../../errors/tandem-error.js";
+import { crc32c } from "../../numeric/crc32c.js";
+import { f16ArrayToF32 } from "../../numeric/float16.js";
+import type { MutableSignal } from "../signal-parts.js";
+import type { TeacherSignal } from "../teacher-signal.js";
+import { readAtLogits } from "./at-codec.js";
+import { readDraws } from "./draw-codec.js";
+import { damaged, FrameReader } from "./frame-reader.js";
+import {
+  ALL_PARTS,
+  CHECKSUM_BYTES,
+  DENSE_F16,
+  DENSE_F32,
+  FIXED_HEADER_BYTES,
+  MAGIC,
+  MAX_CLASSES,
+  MAX_FRAME_BYTES,
+  PART_BITS,
+  VERSION,
+} from "./layout.js";
+import { readTop } from "./read-top.js";
+
+type Shape = { readonly parts: number; readonly vocabSize: number };
+
+export interface DecodedFrame {
+  readonly signal: TeacherSignal;
+  /** V, as the frame states it; its ids are below. */
+  readonly vocabSize: number;
+}
+
+/** Reads one COMPACT frame (docs/wire-format.md) into typed arrays. Allocates no more than 32 times the frame's size, whatever it says.
+ * @throws TandemError INVALID_ARGUMENT for what is not such a frame or of another version, DATA_LOSS for a damaged one. */
+export function decodeCompact(frame: Uint8Array): DecodedFrame {
+  const reader = openFrame(frame);
+  const parts = (reader.bytes[4] as number) | ((reader.bytes[5] as number) << 8);
+  if (parts > ALL_PARTS) damaged("it names a part that this version does not have");
+  reader.position = FIXED_HEADER_BYTES;
+  const signal: MutableSignal = {
+    from: reader.varint("header"),
+    count: reader.varint("header"),
+    topK: reader.varint("header"),
+    tauCount: reader.varint("header"),
+  };
+  const vocabSize = reader.varint("header");
+  if (vocabSize >= 2 ** MAX_CLASSES) damaged(`its vocabulary has ${vocabSize} ids`);
+  const shape = { parts, vocabSize };
+  readLists(reader, signal, shape);
+  readLaws(reader, signal, shape);
+  readMoments(reader, signal, shape);
+  readWide(reader, signal, shape);
+  if (reader.remaining !== 0) damaged(`${reader.remaining} bytes are left over`);
+  return { signal, vocabSize };
+}
+
+function openFrame(frame: Uint8Array): FrameReader {
+  if (frame.length < FIXED_HEADER_BYTES + CHECKSUM_BYTES) {
+    return damaged(`${frame.length} bytes are fewer than a header and a checksum`);
+  }
+  if (frame.length > MAX_FRAME_BYTES + CHECKSUM_BYTES) {
+    return damaged(`${frame.length} bytes are more than ${MAX_FRAME_BYTES}`);
+  }
+  if (MAGIC.some((byte, i) => frame[i] !== byte)) {
+    throw new TandemError("INVALID_ARGUMENT", "not a compact signal frame: it must begin with TSF");
+  }
+  if (frame[3] !== VERSION) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `compact signal frame has version ${frame[3]}; this program reads version ${VERSION}`,
+    );
+  }
+  const end = frame.length - CHECKSUM_BYTES;
+  const reader = new FrameReader(frame, end);
+  const stored = new DataView(frame.buffer, frame.byteOffset + end, 4).getUint32(0, true);
+  const computed = crc32c(reader.bytes, 0, end);
+  if (stored !== computed) {
+    damaged(`its checksum is ${stored.toString(16)} and should be ${computed.toString(16)}`);
+  }
+  return reader;
+}
+
+function has(shape: Shape, part: keyof typeof PART_BITS): boolean {
+  return (shape.parts & PART_BITS[part]) !== 0;
+}
+
+function readLists(reader: FrameReader, signal: MutableSignal, shape: Shape): void {
+  const { count, topK } = signal;
+  if (topK > 0 !== has(shape, "top")) damaged(`k = ${topK} does not fit its parts`);
+  if (topK === 0) return;
+  const lists = readTop(reader, { rows: count, topK, vocabSize: shape.vocabSize });
+  signal.topIds = lists.ids;
+  signal.topLogits = lists.logits;
+}
+
+function readLaws(reader: FrameReader, signal: MutableSignal, shape: Shape): void {
+  const { count, tauCount } = signal;
+  if (has(shape, "lse")) signal.lse = reader.f32Array(count, "lse");
+  if (has(shape, "logTail")) signal.logTail = reader.f32Array(count, "log tail");
+  if (tauCount > 0 !== has(shape, "taus")) damaged(`J = ${tauCount} does not fit its parts`);
+  if (has(shape, "taus")) signal.taus = readTaus(reader, count, tauCount);
+  if (has(shape, "lseAt")) signal.lseAt = reader.f32Array(count * tauCount, "lse at τ");
+  if (has(shape, "logTailAt"))
+    signal.logTailAt = reader.f32Array(count * tauCount, "log tail at τ");
+  if (has(shape, "tokenLogit")) signal.tokenLogit = reader.f32Array(count, "token logit");
+  if (!has(shape, "rank")) return;
+  reader.need(count, "rank");
+  const rank = new Uint32Array(count);
+  for (let row = 0; row < count; row++) rank[row] = reader.varint("rank");
+  signal.rank = rank;
+}
+
+function readTaus(reader: FrameReader, count: number, tauCount: number): Float32Array {
+  const shared = reader.u8("taus");
+  if (shared > 1) damaged(`taus have the unknown mode ${shared}`);
+  if (shared === 0) return reader.f32Array(count * tauCount, "taus");
+  const row = reader.f32Array(tauCount, "taus");
+  // lse at τ follows, as large as what is about to be allocated
+  reader.need(4 * count * tauCount, "lse at τ");
+  const taus = new Float32Array(count * tauCount);
+  for (let i = 0; i < taus.length; i += tauCount) taus.set(row, i);
+  return taus;
+}
+
+function readMoments(reader: FrameReader, signal: MutableSignal, shape: Shape): void {
+  const { count } = signal;
+  if (has(shape, "at")) {
+    const { offsets, logits } = readAtLogits(reader, count);
+    signal.atOffsets = offsets;
+    signal.atLogits = logits;
+  }
+  if (has(shape, "meanLogit")) signal.meanLogit = reader.f32Array(count, "mean logit");
+  if (has(shape, "maxLogit")) signal.maxLogit = reader.f32Array(count, "max logit");
+  if (has(shape, "entropy")) signal.entropy = reader.f32Array(count, "entropy");
+}
+
+function readWide(reader: FrameReader, signal: MutableSignal, shape: Shape): void {
+  const { count } = signal;
+  if (has(shape, "draws")) {
+    const { offsets, ids, counts } = readDraws(reader, count, shape.vocabSize);
+    signal.drawOffsets = offsets;
+    signal.drawIds = ids;
+    signal.drawCounts = counts;
+  }
+  if (has(shape, "dense")) signal.dense = readDense(reader, count * shape.vocabSize);
+  if (!has(shape, "hidden")) return;
+  const layers = reader.varint("hidden");
+  const hidden = new Map<number, Float32Array>();
+  for (let i = 0; i < layers; i++) {
+    const layer = reader.varint("hidden");
+    const width = reader.varint("hidden");
+    hidden.set(layer, f16ArrayToF32(reader.u16Array(count * width, "hidden")));
+  }
+  signal.hidden = hidden;
+}
+
+function readDense(reader: FrameReader, size: number): Float32Array {
+  const type = reader.u8("dense");
+  if (type === DENSE_F32) return reader.f32Array(size, "dense");
+  if (type === DENSE_F16) return f16ArrayToF32(reader.u16Array(size, "dense"));
+  return damaged(`dense has the unknown type ${type}`);
+}

@@ -1,0 +1,82 @@
+import { bytesOf } from "../little-endian.js";
+
+/** A growing buffer seen as bytes and as 32-bit words. Bit streams are written by their codecs straight into `words`, least
+ * significant bit first, from a byte boundary; what lies behind `length` is undefined. */
+export class FrameWriter {
+  bytes = new Uint8Array(0);
+  words = new Int32Array(0);
+  /** Bytes written. */
+  length = 0;
+  private view = new DataView(this.bytes.buffer);
+
+  /** Makes room for `extra` bytes behind `length` (and two words more, which bit writers may touch). */
+  reserve(extra: number): void {
+    const needed = this.length + extra + 8;
+    if (needed <= this.bytes.length) return;
+    const buffer = new ArrayBuffer(
+      Math.ceil(Math.max(needed, 2 * this.bytes.length, 4096) / 4) * 4,
+    );
+    const bytes = new Uint8Array(buffer);
+    bytes.set(this.bytes.subarray(0, this.length));
+    this.bytes = bytes;
+    this.words = new Int32Array(buffer);
+    this.view = new DataView(buffer);
+  }
+
+  u8(value: number): void {
+    this.reserve(1);
+    this.bytes[this.length++] = value;
+  }
+
+  u16(value: number): void {
+    this.reserve(2);
+    this.view.setUint16(this.length, value, true);
+    this.length += 2;
+  }
+
+  u32(value: number): void {
+    this.reserve(4);
+    this.view.setUint32(this.length, value, true);
+    this.length += 4;
+  }
+
+  /** Overwrites what was written at `position`. */
+  setU32(position: number, value: number): void {
+    this.view.setUint32(position, value, true);
+  }
+
+  f32(value: number): void {
+    this.reserve(4);
+    this.view.setFloat32(this.length, value, true);
+    this.length += 4;
+  }
+
+  /** LEB128, unsigned. */
+  varint(value: number): void {
+    this.reserve(5);
+    let rest = value;
+    while (rest > 0x7f) {
+      this.bytes[this.length++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.bytes[this.length++] = rest;
+  }
+
+  array(values: ArrayBufferView): void {
+    this.reserve(values.byteLength);
+    this.bytes.set(bytesOf(values), this.length);
+    this.length += values.byteLength;
+  }
+
+  /** 4-bit numbers, two to a byte, the first in the low half. */
+  nibbles(values: ArrayLike<number>): void {
+    for (let i = 0; i < values.length; i += 2) {
+      this.u8((values[i] as number) | ((values[i + 1] ?? 0) << 4));
+    }
+  }
+
+  /** A copy of what was written. */
+  finish(): Buffer {
+    return Buffer.from(this.bytes.subarray(0, this.length));
+  }
+}
