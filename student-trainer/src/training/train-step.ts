@@ -1,0 +1,146 @@
+import { modelParameters, type StudentModel } from "../checkpoint/student-model.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
+import { AdamW } from "../optim/adamw.js";
+import { clipFactor, globalNorm } from "../optim/gradient-norm.js";
+import { learningRateAt } from "../optim/learning-rate.js";
+import type { OptimizerConfig } from "../optim/optimizer-config.js";
+import type { Rollout } from "../rollout/rollout.js";
+import { GradientEngine } from "./gradient-engine.js";
+import { portions } from "./minibatches.js";
+import { packMicrobatch } from "./pack-microbatch.js";
+import { signalInputs, type SignalInput } from "./signal-inputs.js";
+
+export interface TrainStepOptions {
+  readonly model: StudentModel;
+  /** V: the real vocabulary, to which the head is cut. */
+  readonly vocabulary: number;
+  readonly losses: LossSet;
+  readonly optimizer: OptimizerConfig;
+  readonly reduction: Reduction;
+  /** Sequences computed at once; null: all of the minibatch. */
+  readonly microBatchSize: number | null;
+  /** Length of the run, for schedules. */
+  readonly totalSteps: number;
+  readonly threads: number;
+}
+
+export interface StepResult {
+  /** Weighted sum of the losses. */
+  readonly loss: number;
+  readonly losses: Readonly<Record<string, number>>;
+  readonly gradNorm: number;
+  readonly learningRate: number;
+  /** Positions that carried loss; with none, nothing was updated. */
+  readonly tokens: number;
+}
+
+/** T is a multiple of this, so that padding is small and sizes repeat. */
+const POSITION_MULTIPLE = 16;
+/** Rows of logits at once for large vocabularies; tried: 512 is fastest at V = 49,152. */
+const LARGE_VOCABULARY_CHUNK_ROWS = 512;
+/** Below this many logits a chunk is cheap to hold and more chunks only cost calls. */
+const CHUNK_LOGITS = LARGE_VOCABULARY_CHUNK_ROWS * 49_152;
+
+/** One optimizer step on a minibatch: gradients of its microbatches summed, clipped, applied. Owns the optimizer's state; updates the
+ * model's weights in place. */
+export class TrainStep {
+  readonly optimizer: AdamW;
+  readonly #options: TrainStepOptions;
+  readonly #engine: GradientEngine;
+  readonly #signalInputs: readonly SignalInput[];
+
+  constructor(options: TrainStepOptions) {
+    const { model, vocabulary, losses, threads } = options;
+    const requirement = clampRequirement(losses.requirement(0), vocabulary);
+    this.#options = options;
+    this.#engine = new GradientEngine({ model, vocabulary, losses, requirement, threads });
+    this.#signalInputs = signalInputs(requirement, vocabulary);
+    this.optimizer = new AdamW(modelParameters(model), options.optimizer);
+  }
+
+  /** What rollouts must bring for the losses, at a point of the run; a list of more than V ids is all V. */
+  requirement(progress: number): SignalRequirement {
+    const { losses, vocabulary } = this.#options;
+    return clampRequirement(losses.requirement(progress), vocabulary);
+  }
+
+  /** Step number `step`, from 0. */
+  async run(minibatch: readonly Rollout[], step: number): Promise<StepResult> {
+    const { losses, optimizer, totalSteps } = this.#options;
+    const learningRate = learningRateAt(optimizer, step, totalSteps);
+    const progress = step / totalSteps;
+    const weights = losses.weightsAt(progress);
+    const { sums, tokens } = await this.#accumulate(minibatch, {
+      weights,
+      scalars: losses.scalarsAt(progress),
+    });
+    const gradNorm = tokens === 0 ? 0 : globalNorm(this.#engine.gradients.values());
+    if (tokens > 0 && Number.isFinite(gradNorm)) {
+      this.optimizer.step({
+        gradients: this.#engine.gradients,
+        learningRate,
+        gradientScale: clipFactor(gradNorm, optimizer.clipNorm),
+      });
+    }
+    return {
+      loss: sums.reduce((total, value, index) => total + value * weights[index]!, 0),
+      losses: Object.fromEntries(losses.names.map((name, index) => [name, sums[index]!])),
+      gradNorm,
+      learningRate,
+      tokens,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#engine.close();
+  }
+
+  /** Longest first, so that the sequences of a microbatch are padded little; the coefficients are those of the whole minibatch. */
+  async #accumulate(
+    minibatch: readonly Rollout[],
+    numbers: { readonly weights: readonly number[]; readonly scalars: readonly number[] },
+  ): Promise<{ readonly sums: readonly number[]; readonly tokens: number }> {
+    const { reduction, microBatchSize, losses } = this.#options;
+    const sums = losses.names.map(() => 0);
+    const kept = minibatch.filter(({ response }) => response.length > 0);
+    const coefficients = reductionCoefficients(
+      kept.map(({ response }) => new Uint8Array(response.length).fill(1)),
+      reduction,
+    );
+    const weighted = kept
+      .map((rollout, index) => ({ rollout, coefficients: coefficients[index]! }))
+      .sort((a, b) => lengthOf(b.rollout) - lengthOf(a.rollout));
+    let tokens = 0;
+    for (const [index, sequences] of portions(weighted, microBatchSize ?? kept.length).entries()) {
+      const packed = packMicrobatch(sequences, {
+        vocabulary: this.#options.vocabulary,
+        signalInputs: this.#signalInputs,
+        positionMultiple: POSITION_MULTIPLE,
+        chunkRows: chunkRows(this.#options.vocabulary),
+      });
+      const own = await this.#engine.accumulate(packed, numbers, index === 0);
+      own.forEach((value, loss) => (sums[loss]! += value));
+      tokens += packed.lossPositions;
+    }
+    return { sums, tokens };
+  }
+}
+
+function clampRequirement(
+  { spec, studentTopK }: SignalRequirement,
+  vocabulary: number,
+): SignalRequirement {
+  return {
+    spec: { ...spec, topK: Math.min(spec.topK, vocabulary) },
+    studentTopK: Math.min(studentTopK, vocabulary),
+  };
+}
+
+function lengthOf({ prompt, response }: Rollout): number {
+  return prompt.length + response.length;
+}
+
+function chunkRows(vocabulary: number): number {
+  return Math.max(LARGE_VOCABULARY_CHUNK_ROWS, Math.floor(CHUNK_LOGITS / vocabulary));
+}

@@ -1,0 +1,300 @@
+import { mkdir } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { listCheckpoints } from "../checkpoint/checkpoint-names.js";
+import { removeUnfinished, saveCheckpoint } from "../checkpoint/save-checkpoint.js";
+import type { StudentModel } from "../checkpoint/student-model.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { OptimizerConfig } from "../optim/optimizer-config.js";
+import type { RolloutBatch } from "../rollout/rollout.js";
+import { portions, shuffledOrder } from "./minibatches.js";
+import { restoreRun } from "./restore-run.js";
+import { RolloutFeed } from "./rollout-feed.js";
+import type { RolloutSource } from "./rollout-source.js";
+import { readRunLog, RunLog, type EvaluationRecord, type StepRecord } from "./run-log.js";
+import { summarizeRun, type RunSummary } from "./summary.js";
+import { toStepRecord, type Minibatch } from "./step-record.js";
+import { TrainStep } from "./train-step.js";
+import { totalSteps, type TrainingConfig } from "./training-config.js";
+
+export interface TrainerOptions {
+  /** Trained in place. */
+  readonly model: StudentModel;
+  /** V: the real vocabulary; default: the model's, padding included. */
+  readonly vocabulary?: number;
+  readonly losses: LossSet;
+  readonly training: TrainingConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly source: RolloutSource;
+  /** Rollouts per batch of the source, from which `rounds` become steps. */
+  readonly rolloutBatchSize: number;
+  /** Makes these weights those of the student that writes and is evaluated. The arrays change with the next step: copy what is kept. */
+  readonly publishWeights: (weights: ReadonlyMap<string, Float32Array>) => Promise<void>;
+  /** Measures of the student with the weights just published. */
+  readonly evaluate?: (step: number) => Promise<Readonly<Record<string, number | string>>>;
+  /** Holds metrics.jsonl and checkpoints/. */
+  readonly runDir: string;
+  /** Of the resolved configuration: a checkpoint continues only under the same one. */
+  readonly configDigest: string;
+  /** Go on from the newest checkpoint. */
+  readonly resume?: boolean;
+  /** Its tokenizer files go into checkpoints. */
+  readonly tokenizerDir?: string;
+  readonly clock: { nowMs(): number };
+  /** Told about each record as it is written. */
+  readonly onStep?: (record: StepRecord) => void;
+  readonly onEvaluation?: (record: EvaluationRecord) => void;
+  /** Ends the run after the step in progress, with a checkpoint. */
+  readonly abort?: AbortSignal;
+}
+
+export interface TrainingResult {
+  readonly summary: RunSummary;
+  /** The last checkpoint. */
+  readonly checkpoint: string;
+  /** The run was aborted before its last step. */
+  readonly interrupted: boolean;
+}
+
+/** Trains to the end of the run, or until it is aborted. Order: publish weights → roll out → for each pass and minibatch: schedule →
+ * accumulate → clip → update → log → evaluate → checkpoint.
+ * @throws TandemError FAILED_PRECONDITION when the loss is no longer finite or a checkpoint belongs to another configuration,
+ * RESOURCE_EXHAUSTED when the disk is full; what the source and the callbacks throw. */
+export async function runTraining(options: TrainerOptions): Promise<TrainingResult> {
+  const trainer = await Trainer.open(options);
+  try {
+    return await trainer.run();
+  } finally {
+    await trainer.close();
+  }
+}
+
+/** Where the run stands. `batch` is in use while steps are left in it. */
+interface Cursor {
+  step: number;
+  round: number;
+  stepInRound: number;
+  batch: RolloutBatch | undefined;
+}
+
+interface TakenBatch {
+  readonly batch: RolloutBatch;
+  /** Spent waiting for it. */
+  readonly seconds: number;
+}
+
+class Trainer {
+  readonly #options: TrainerOptions;
+  readonly #step: TrainStep;
+  readonly #feed: RolloutFeed;
+  readonly #log: RunLog;
+  readonly #totalSteps: number;
+  readonly #abort: AbortSignal;
+  readonly #cursor: Cursor;
+  #checkpoint = "";
+  #checkpointStep = -1;
+
+  private constructor(
+    options: TrainerOptions,
+    parts: { step: TrainStep; feed: RolloutFeed; log: RunLog; cursor: Cursor; abort: AbortSignal },
+  ) {
+    this.#options = options;
+    this.#step = parts.step;
+    this.#feed = parts.feed;
+    this.#log = parts.log;
+    this.#cursor = parts.cursor;
+    this.#abort = parts.abort;
+    this.#totalSteps = totalSteps(options.training, options.rolloutBatchSize);
+  }
+
+  static async open(options: TrainerOptions): Promise<Trainer> {
+    const { training, model, runDir, source } = options;
+    await mkdir(join(runDir, "checkpoints"), { recursive: true });
+    await removeUnfinished(join(runDir, "checkpoints"));
+    if (options.resume !== true) await assertFresh(runDir);
+    const saved = options.resume === true ? await restoreRun(options) : undefined;
+    const abort = options.abort ?? new AbortController().signal;
+    const step = new TrainStep({
+      ...options,
+      vocabulary: options.vocabulary ?? model.config.vocabSize,
+      reduction: training.reduction,
+      microBatchSize: training.microBatchSize,
+      totalSteps: totalSteps(training, options.rolloutBatchSize),
+      threads: training.threads ?? availableParallelism(),
+    });
+    if (saved !== undefined) step.optimizer.restore(saved.state.updates, saved.moments);
+    const batches = saved?.batches ?? [];
+    // A batch of which no step was made is taken again, like those behind it.
+    const inUse = saved !== undefined && saved.state.stepInRound > 0 ? batches[0] : undefined;
+    const feed = new RolloutFeed(
+      {
+        source,
+        publishWeights: () => options.publishWeights(model.weights),
+        staleness: training.staleness,
+        abort,
+      },
+      inUse === undefined ? batches : batches.slice(1),
+    );
+    const log = await RunLog.open(join(runDir, "metrics.jsonl"), saved?.state.metricsBytes ?? 0);
+    const cursor: Cursor = {
+      step: saved?.state.step ?? 0,
+      round: saved?.state.round ?? 0,
+      stepInRound: saved?.state.stepInRound ?? 0,
+      batch: inUse,
+    };
+    return new Trainer(options, { step, feed, log, cursor, abort });
+  }
+
+  async run(): Promise<TrainingResult> {
+    const cursor = this.#cursor;
+    const begin = cursor.step;
+    if (this.#log.sizeBytes === 0) await this.#evaluate();
+    while (this.#goesOn()) {
+      const taken = await this.#takeBatch();
+      if (taken === undefined) break;
+      const minibatches = this.#minibatches(taken.batch);
+      while (this.#goesOn() && cursor.stepInRound < minibatches.length) {
+        await this.#trainOn(minibatches[cursor.stepInRound]!, taken);
+        if (cursor.step === this.#totalSteps) break;
+        if (this.#due(this.#options.training.evaluateEvery)) await this.#evaluate();
+        if (this.#due(this.#options.training.checkpointEvery)) await this.#save();
+      }
+      if (cursor.stepInRound === minibatches.length) this.#closeRound();
+    }
+    const interrupted = cursor.step < this.#totalSteps;
+    if (!interrupted && cursor.step > begin) await this.#evaluate();
+    await this.#save();
+    const records = await readRunLog(join(this.#options.runDir, "metrics.jsonl"));
+    return { summary: summarizeRun(records), checkpoint: this.#checkpoint, interrupted };
+  }
+
+  async close(): Promise<void> {
+    await this.#log.close();
+    await this.#step.close();
+  }
+
+  #goesOn(): boolean {
+    return this.#cursor.step < this.#totalSteps && !this.#abort.aborted;
+  }
+
+  /** The batch in use, or the next one; undefined when the run was aborted while it was written. If the source fails for good,
+   * the run is saved first, so that it can go on from here. */
+  async #takeBatch(): Promise<TakenBatch | undefined> {
+    const { batch } = this.#cursor;
+    if (batch !== undefined) return { batch, seconds: 0 };
+    const start = this.#now();
+    const progress = this.#cursor.step / this.#totalSteps;
+    try {
+      const next = await this.#feed.take({ ...this.#step.requirement(progress), progress });
+      this.#cursor.batch = next;
+      return { batch: next, seconds: (this.#now() - start) / 1000 };
+    } catch (cause) {
+      if (this.#abort.aborted) return undefined;
+      await this.#save();
+      throw cause;
+    }
+  }
+
+  /** All passes over a batch, each in an order of its own, cut into minibatches. */
+  #minibatches({ index, rollouts }: RolloutBatch): readonly Minibatch[] {
+    const { numIterations, minibatchSize, seed } = this.#options.training;
+    return Array.from({ length: numIterations }, (_, iteration) => {
+      const order = shuffledOrder(rollouts.length, { seed, batch: index, iteration });
+      return portions(order, minibatchSize).map((rows) => ({
+        iteration,
+        rollouts: rows.map((row) => rollouts[row]!),
+      }));
+    }).flat();
+  }
+
+  async #trainOn(minibatch: Minibatch, taken: TakenBatch): Promise<void> {
+    const cursor = this.#cursor;
+    const firstOfBatch = cursor.stepInRound === 0;
+    const start = this.#now();
+    const result = await this.#step.run(minibatch.rollouts, cursor.step);
+    const seconds = (this.#now() - start) / 1000;
+    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
+      throw new TandemError(
+        "FAILED_PRECONDITION",
+        `step ${cursor.step + 1}: the loss is ${result.loss}, the gradient norm ${result.gradNorm}; lower the learning rate or resume from a checkpoint`,
+      );
+    }
+    cursor.step += 1;
+    cursor.stepInRound += 1;
+    const record = toStepRecord({
+      step: cursor.step,
+      round: cursor.round,
+      minibatch,
+      batch: taken.batch,
+      result,
+      seconds,
+      rolloutSeconds: firstOfBatch ? taken.seconds : 0,
+      teacherWaitMs: firstOfBatch ? taken.batch.teacherWaitMs : 0,
+    });
+    await this.#log.append(record);
+    this.#options.onStep?.(record);
+  }
+
+  #closeRound(): void {
+    this.#cursor.batch = undefined;
+    this.#cursor.round += 1;
+    this.#cursor.stepInRound = 0;
+  }
+
+  async #evaluate(): Promise<void> {
+    const { evaluate, publishWeights, model, onEvaluation } = this.#options;
+    if (evaluate === undefined) return;
+    await this.#feed.settle();
+    await publishWeights(model.weights);
+    const { step } = this.#cursor;
+    const record: EvaluationRecord = { ...(await evaluate(step)), kind: "evaluation", step };
+    await this.#log.append(record);
+    onEvaluation?.(record);
+  }
+
+  /** Once per step at most. */
+  async #save(): Promise<void> {
+    const { model, source, runDir, configDigest, training, tokenizerDir } = this.#options;
+    const { step, round, stepInRound, batch } = this.#cursor;
+    if (this.#checkpointStep === step) return;
+    const ahead = await this.#feed.settle();
+    await this.#log.sync();
+    this.#checkpoint = await saveCheckpoint({
+      dir: join(runDir, "checkpoints"),
+      keep: training.keepCheckpoints,
+      model,
+      moments: this.#step.optimizer.moments,
+      batches: batch === undefined ? ahead : [batch, ...ahead],
+      ...(tokenizerDir !== undefined && { tokenizerDir }),
+      state: {
+        version: 1,
+        step,
+        round,
+        stepInRound,
+        updates: this.#step.optimizer.steps,
+        configDigest,
+        metricsBytes: this.#log.sizeBytes,
+        source: source.state(),
+      },
+    });
+    this.#checkpointStep = step;
+  }
+
+  #due(every: number | null): boolean {
+    return every !== null && this.#cursor.step % every === 0;
+  }
+
+  #now(): number {
+    return this.#options.clock.nowMs();
+  }
+}
+
+async function assertFresh(runDir: string): Promise<void> {
+  if ((await listCheckpoints(join(runDir, "checkpoints"))).length === 0) return;
+  throw new TandemError(
+    "ALREADY_EXISTS",
+    `${runDir} holds the checkpoints of a run; resume it or choose another directory`,
+    { field: "runDir" },
+  );
+}
