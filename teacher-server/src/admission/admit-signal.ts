@@ -96,7 +96,11 @@ function denseOf(raw: RawSignalSpec, path: string): SignalSpec["dense"] {
     case "DENSE_TYPE_F32":
       return "f32";
     default:
-      throw new TandemError("INVALID_ARGUMENT", `${path}.dense is ${String(raw.dense)}; F16 (1) and F32 (2) are known`, { field: `${path}.dense` });
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `${path}.dense is ${String(raw.dense)}; F16 (1) and F32 (2) are known`,
+        { field: `${path}.dense` },
+      );
   }
 }
 

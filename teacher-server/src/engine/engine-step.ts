@@ -1,6 +1,12 @@
 /** What crosses between the gRPC process and the engine process: a Step of shared/inference with the wish of encoding beside each row, and its
  * result with every signal already encoded, so that only bytes cross. */
-import type { DraftVerdict, HeadRequest, Step, StepRow } from "@tandem/shared/inference/step.js";
+import type {
+  DraftVerdict,
+  HeadRequest,
+  Step,
+  StepRow,
+  StepRowResult,
+} from "@tandem/shared/inference/step.js";
 import type { SignalFrame } from "@tandem/proto/gen/tandem/v1/SignalFrame.js";
 
 export interface SignalEncoding {
@@ -24,6 +30,8 @@ export interface EngineRowResult {
   readonly frames: readonly EncodedFrame[];
   readonly verdict?: DraftVerdict;
   readonly sampled?: number;
+  /** The row failed by itself; nothing else is set and its cache is empty. */
+  readonly failure?: StepRowResult["failure"];
 }
 
 /** A frame as grpc-js takes it. */
@@ -39,4 +47,10 @@ export interface EngineStepResult {
   readonly headPositions: number;
 }
 
+/** What is asked of the laws, wherever in a row they lie. */
 export type HeadWish = Omit<HeadRequest, "first">;
+
+/** How many laws a wish covers: one per target, and the one that is sampled from. */
+export function lawCount(head: HeadWish): number {
+  return head.targets.length + (head.sample === undefined ? 0 : 1);
+}

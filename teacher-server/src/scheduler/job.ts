@@ -12,7 +12,7 @@ export interface Job {
   readonly tokens: Uint32Array;
   /** Index in `tokens` of the first position whose law is wanted; what lies before is prefill. */
   readonly headFrom: number;
-  /** Laws of positions headFrom … tokens.length−1: targets.length = tokens.length − headFrom. */
+  /** The laws of positions headFrom … tokens.length−1: lawCount(head) = tokens.length − headFrom. */
   readonly head: HeadWish;
   readonly encoding: SignalEncoding;
   /** All laws must come out of one step (drafts, generation); otherwise they may come in pieces. */

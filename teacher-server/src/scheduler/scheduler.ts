@@ -1,9 +1,10 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
-import type {
-  EngineRow,
-  EngineRowResult,
-  EngineStep,
-  EngineStepResult,
+import {
+  lawCount,
+  type EngineRow,
+  type EngineRowResult,
+  type EngineStep,
+  type EngineStepResult,
 } from "../engine/engine-step.js";
 import type { KvPool } from "../sessions/kv-pool.js";
 import { dealTokens } from "./deal-tokens.js";
@@ -75,13 +76,20 @@ export class Scheduler {
     return this.#inFlight !== undefined;
   }
 
+  /** When the first deadline passes; Infinity when no job has one. */
+  nextDeadlineMs(): number {
+    let next = Infinity;
+    for (const { job } of this.#jobs.values()) next = Math.min(next, job.deadlineMs);
+    return next;
+  }
+
   add(job: Job): void {
     invariant(!this.#jobs.has(job.id), `job ${job.id} is queued already`);
     invariant(
-      job.head.targets.length === job.tokens.length - job.headFrom,
+      lawCount(job.head) === job.tokens.length - job.headFrom,
       `job ${job.id}: laws and positions differ`,
     );
-    invariant(job.head.targets.length > 0, `job ${job.id} asks for nothing`);
+    invariant(lawCount(job.head) > 0, `job ${job.id} asks for nothing`);
     this.#jobs.set(job.id, new QueuedJob(job));
     this.#pool.setPinned(job.cache, true);
   }
@@ -127,12 +135,17 @@ export class Scheduler {
         job.cache,
         job.atomic ? Math.min(past + count, job.headFrom + 1) : past + count,
       );
+      const row = result.rows[i] as EngineRowResult;
+      if (row.failure !== undefined) {
+        this.#remove(queued);
+        this.#pool.free(job.cache);
+      }
       if (queued.cancelled) return;
       if (queued.done) this.#remove(queued);
-      if (past + count > job.headFrom) {
+      if (row.failure !== undefined || past + count > job.headFrom) {
         progress.push({
           job,
-          result: result.rows[i] as EngineRowResult,
+          result: row,
           done: queued.done,
           usage: queued.usage(),
         });

@@ -1,12 +1,14 @@
-import type { HeadWish } from "../engine/engine-step.js";
+import { lawCount, type HeadWish } from "../engine/engine-step.js";
 
 /** The part of a wish that concerns laws first … first+count−1: what a chunk of a long sequence asks for. */
 export function sliceHead(head: HeadWish, first: number, count: number): HeadWish {
-  if (first === 0 && count === head.targets.length) return head;
+  if (first === 0 && count === lawCount(head)) return head;
   const end = first + count;
-  const tauCount = head.taus === undefined ? 0 : head.taus.length / head.targets.length;
+  const tauCount = head.taus === undefined ? 0 : head.taus.length / lawCount(head);
+  const { sample, ...rest } = head;
   return {
-    ...head,
+    ...rest,
+    ...(sample && end === lawCount(head) && { sample }),
     targets: head.targets.subarray(first, end),
     ...(head.taus && { taus: head.taus.subarray(first * tauCount, end * tauCount) }),
     ...(head.atOffsets && head.atIds && sliceRagged(head.atOffsets, head.atIds, first, end)),

@@ -1,0 +1,104 @@
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+
+const MIB = 1 << 20;
+
+/** Everything `teacher-server` can be told. A flag is the kebab-case name, its environment twin TANDEM_ and the upper-case name. */
+export const serverConfigSchema = z.strictObject({
+  model: z
+    .string()
+    .min(1)
+    .describe(
+      "Hugging Face directory of the teacher (config.json, *.safetensors, tokenizer.json), or a hub id in the local cache",
+    ),
+  servedModelName: z
+    .string()
+    .default("")
+    .describe("name clients see; default: the last part of --model"),
+  host: z.string().default("127.0.0.1").describe("address to listen on"),
+  port: z.number().int().min(0).max(65535).default(50051).describe("gRPC port; 0 = any free one"),
+  httpPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65535)
+    .default(50052)
+    .describe("port of /metrics, /livez and /readyz; 0 = any free one"),
+  dtype: z.enum(["auto", "f32"]).default("auto").describe("precision of weights and arithmetic"),
+  maxModelLen: z
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe("longest sequence, prompt and response together; 0 = the model's context"),
+  maxNumSeqs: z.number().int().min(1).max(4096).default(64).describe("rows per forward pass"),
+  maxNumBatchedTokens: z
+    .number()
+    .int()
+    .min(1)
+    .max(65536)
+    .default(512)
+    .describe("positions per forward pass"),
+  maxLogprobs: z.number().int().min(0).default(1024).describe("largest top_k a client may ask for"),
+  maxTaus: z
+    .number()
+    .int()
+    .min(0)
+    .default(8)
+    .describe("temperatures per position a client may ask for"),
+  maxDraws: z
+    .number()
+    .int()
+    .min(0)
+    .default(1024)
+    .describe("samples per position a client may ask for"),
+  maxAtIds: z.number().int().min(0).default(1024).describe("ids per position a client may ask for"),
+  maxDenseBytes: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(256 * MIB)
+    .describe("bytes of full logits one item may ask for"),
+  maxDraftTokens: z.number().int().min(1).default(64).describe("drafts per block"),
+  maxSequences: z.number().int().min(1).default(1024).describe("open sequences per stream"),
+  maxItemsInFlight: z.number().int().min(1).default(4096).describe("unanswered items per stream"),
+  maxWaitMs: z
+    .number()
+    .min(0)
+    .default(2000)
+    .describe("an item that waited this long goes before drafts"),
+  sessionLeaseMs: z
+    .number()
+    .min(1)
+    .default(600_000)
+    .describe("idle sequences are closed after this time"),
+  kvCacheMemoryBytes: z
+    .number()
+    .int()
+    .min(1)
+    .default(1024 * MIB)
+    .describe("memory of all KV caches"),
+  threads: z
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe(`threads of the engine; 0 = all (${availableParallelism()} here)`),
+  reflection: z.boolean().default(true).describe("gRPC server reflection"),
+  shutdownTimeoutMs: z
+    .number()
+    .min(0)
+    .default(30_000)
+    .describe("time that work in flight has after SIGTERM"),
+  logLevel: z
+    .enum(["trace", "debug", "info", "warn", "error", "silent"])
+    .default("info")
+    .describe("least severe level that is logged"),
+  logFormat: z
+    .enum(["text", "json"])
+    .default("text")
+    .describe("format of log lines, which go to stderr"),
+});
+
+export type ServerConfig = Readonly<z.output<typeof serverConfigSchema>>;

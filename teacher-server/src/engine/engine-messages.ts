@@ -1,0 +1,54 @@
+import type { ErrorCode } from "@tandem/shared/errors/error-code.js";
+import type { EngineStep, EngineStepResult } from "./engine-step.js";
+
+/** What the engine process has to know. */
+export interface EngineSettings {
+  /** A Hugging Face directory. */
+  readonly modelDir: string;
+  readonly dtype: "f32";
+  /** Largest sequence; 0 = the model's own context. */
+  readonly maxModelLen: number;
+  readonly kvCacheBytes: number;
+  readonly threads: number;
+}
+
+/** What a loaded model says of itself. */
+export interface EngineDescription {
+  readonly pid: number;
+  readonly weightsDigest: string;
+  readonly numericsId: string;
+  readonly architecture: string;
+  /** V. */
+  readonly vocabSize: number;
+  readonly paddedVocabSize: number;
+  readonly tokenizerFingerprint: string;
+  readonly contextLength: number;
+  readonly hiddenSize: number;
+  readonly layers: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly dtype: string;
+  readonly eosIds: readonly number[];
+  /** How long loading and the first step took. */
+  readonly loadMs: number;
+}
+
+/** An error on its way between the processes. */
+export interface EngineFailure {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly stack?: string;
+  readonly field?: string;
+  readonly limit?: number;
+}
+
+export type ToEngine =
+  | { readonly kind: "load"; readonly settings: EngineSettings }
+  | { readonly kind: "step"; readonly id: number; readonly step: EngineStep }
+  | { readonly kind: "close" };
+
+export type FromEngine =
+  | { readonly kind: "loaded"; readonly description: EngineDescription }
+  | { readonly kind: "load-failed"; readonly failure: EngineFailure }
+  | { readonly kind: "stepped"; readonly id: number; readonly result: EngineStepResult }
+  | { readonly kind: "step-failed"; readonly id: number; readonly failure: EngineFailure };

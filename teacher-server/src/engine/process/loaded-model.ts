@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
+import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+import type { EngineDescription, EngineSettings } from "../engine-messages.js";
+import type { EngineStep, EngineStepResult } from "../engine-step.js";
+import { encodeResult } from "./encode-result.js";
+
+/** A teacher in memory. */
+export interface LoadedModel {
+  readonly description: EngineDescription;
+  readonly run: (step: EngineStep) => Promise<EngineStepResult>;
+  readonly close: () => Promise<void>;
+}
+
+/** Loads a Hugging Face directory and computes a first step, so that "loaded" means "has answered".
+ * @throws TandemError as the checkpoint room and ModelRunner do. */
+export async function loadModel(settings: EngineSettings): Promise<LoadedModel> {
+  const began = performance.now();
+  const { modelDir, maxModelLen, kvCacheBytes, threads } = settings;
+  const config = await readModelConfig(modelDir);
+  const maxLength = maxModelLen === 0 ? config.contextLength : maxModelLen;
+  const runner = await ModelRunner.load({
+    dir: modelDir,
+    threads,
+    maxLength,
+    kvBytes: kvCacheBytes,
+  });
+  await warmUp(runner);
+  const digest = await (await CheckpointWeights.open(modelDir)).digest();
+  const description: EngineDescription = {
+    pid: process.pid,
+    weightsDigest: digest,
+    numericsId: numericsId(settings),
+    architecture: config.family,
+    vocabSize: runner.vocabulary,
+    paddedVocabSize: config.vocabSize,
+    tokenizerFingerprint: "",
+    contextLength: maxLength,
+    hiddenSize: config.hiddenSize,
+    layers: config.layers,
+    kvHeads: config.kvHeads,
+    headDim: config.headDim,
+    dtype: settings.dtype,
+    eosIds: config.eosTokenIds,
+    loadMs: performance.now() - began,
+  };
+  return {
+    description,
+    run: async (step) => encodeResult(step, await runner.run(step), runner.vocabulary),
+    close: () => runner.close(),
+  };
+}
+
+/** The first run allocates; a user's request should not wait for that. */
+async function warmUp(runner: ModelRunner): Promise<void> {
+  const cache = 0;
+  const head = { first: 1, targets: Uint32Array.of(0), spec: { ...NO_SIGNAL, token: true } };
+  await runner.run({
+    release: [],
+    copies: [],
+    rows: [{ cache, past: 0, tokens: new Uint32Array(2), maxLength: 2, head }],
+  });
+  await runner.run({ release: [cache], copies: [], rows: [] });
+}
+
+/** Equal ids promise equal bits: build, provider, instruction set, precision. */
+function numericsId(settings: EngineSettings): string {
+  const parts = [
+    process.versions.node.split(".")[0],
+    process.platform,
+    process.arch,
+    "onnxruntime-1.30.0",
+    "cpu",
+    settings.dtype,
+  ];
+  return `${parts.join("/")}#${createHash("sha256").update(parts.join("/")).digest("hex").slice(0, 8)}`;
+}

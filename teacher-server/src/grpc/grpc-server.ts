@@ -1,0 +1,72 @@
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { HealthImplementation } from "grpc-health-check";
+import {
+  loadTeacherPackageDefinition,
+  loadTeacherProto,
+} from "@tandem/proto/load-teacher-proto.js";
+import type { TeacherHandlers } from "@tandem/proto/gen/tandem/v1/Teacher.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+/** The services whose health is told apart: the whole server, and the teacher. */
+const HEALTH_SERVICES = ["", "tandem.v1.Teacher"] as const;
+
+export interface GrpcServerOptions {
+  readonly handlers: TeacherHandlers;
+  readonly maxMessageBytes: number;
+  readonly reflection: boolean;
+}
+
+/** The gRPC listener with health service and reflection. */
+export class GrpcServer {
+  readonly #server: Server;
+  readonly #health = new HealthImplementation(
+    Object.fromEntries(HEALTH_SERVICES.map((service) => [service, "NOT_SERVING"])),
+  );
+  #port = 0;
+
+  constructor(options: GrpcServerOptions) {
+    this.#server = new Server({
+      // Off by default in grpc-js; without it a peer that vanished silently is never found.
+      "grpc.keepalive_time_ms": 20_000,
+      "grpc.keepalive_timeout_ms": 10_000,
+      "grpc.max_receive_message_length": options.maxMessageBytes,
+    });
+    this.#server.addService(loadTeacherProto().Teacher.service, options.handlers);
+    this.#health.addToServer(this.#server);
+    if (options.reflection)
+      new ReflectionService(loadTeacherPackageDefinition()).addToServer(this.#server);
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** port 0 = any free one.
+   * @throws TandemError UNAVAILABLE when the address cannot be bound. */
+  async listen(host: string, port: number): Promise<void> {
+    this.#port = await new Promise<number>((resolve, reject) => {
+      const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
+        else
+          reject(
+            new TandemError("UNAVAILABLE", `cannot listen on ${address}: ${error.message}`, {
+              cause: error,
+              field: "port",
+            }),
+          );
+      });
+    });
+  }
+
+  setServing(serving: boolean): void {
+    for (const service of HEALTH_SERVICES)
+      this.#health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
+  }
+
+  /** Ends every stream that is left (health watchers, too). */
+  close(): void {
+    this.#server.forceShutdown();
+  }
+}

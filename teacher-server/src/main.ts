@@ -1,0 +1,99 @@
+import { CommanderError } from "commander";
+import { loadConfig } from "@tandem/shared/config/load-config.js";
+import { printConfig } from "@tandem/shared/config/print-config.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { createLogger } from "@tandem/shared/telemetry/logger.js";
+import { createProgram, ENVIRONMENT_PREFIX, type CommandLine } from "./cli/create-program.js";
+import { serverConfigSchema, type ServerConfig } from "./cli/server-config.js";
+import { startServer } from "./server.js";
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
+
+/** A fault of the command line, the environment or the configuration file. */
+class UsageError extends Error {}
+
+async function run(line: CommandLine): Promise<void> {
+  const config = resolveConfig(line);
+  if (line.printConfig) {
+    process.stdout.write(printConfig(config));
+    return;
+  }
+  await serve(config);
+}
+
+function resolveConfig(line: CommandLine): ServerConfig {
+  try {
+    return loadConfig({
+      schema: serverConfigSchema,
+      prefix: ENVIRONMENT_PREFIX,
+      env: process.env,
+      file: line.configFile,
+      overrides: line.flags,
+    });
+  } catch (error) {
+    throw new UsageError(TandemError.from(error).message, { cause: error });
+  }
+}
+
+async function serve(config: ServerConfig): Promise<void> {
+  const logger = createLogger({
+    name: "teacher-server",
+    level: config.logLevel,
+    format: config.logFormat,
+  });
+  logger.info({ event: "config.resolved", config }, "configuration");
+  const interrupted = new Promise<NodeJS.Signals>((resolve) => {
+    let asked = false;
+    const onSignal = (signal: NodeJS.Signals): void => {
+      // Somebody insists.
+      if (asked) process.exit(EXIT_INTERRUPTED);
+      asked = true;
+      logger.info({ event: "signal", signal }, "shutting down; a second signal ends at once");
+      resolve(signal);
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+  const started = startServer(config, logger);
+  const first = await Promise.race([started, interrupted]);
+  // Interrupted while loading: nobody is served yet.
+  if (typeof first === "string") process.exit(first === "SIGINT" ? EXIT_INTERRUPTED : 0);
+  process.stdout.write(
+    `teacher ready grpc=${first.grpcAddress} http=${first.httpAddress} model=${first.modelName}\n`,
+  );
+  logger.info(
+    {
+      event: "server.ready",
+      grpc: first.grpcAddress,
+      http: first.httpAddress,
+      model: first.modelName,
+    },
+    "ready",
+  );
+  const signal = await interrupted;
+  await first.shutdown();
+  logger.info({ event: "server.stopped" }, "stopped");
+  process.exit(signal === "SIGINT" ? EXIT_INTERRUPTED : 0);
+}
+
+try {
+  await createProgram(run).parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** Prints what went wrong and says with which code to exit. */
+function report(error: unknown): number {
+  // commander has printed its own message, help and version included.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  if (error instanceof UsageError) {
+    process.stderr.write(`teacher-server: ${error.message}\n`);
+    return EXIT_USAGE;
+  }
+  const failure = TandemError.from(error);
+  process.stderr.write(`teacher-server: ${failure.code}: ${failure.message}\n`);
+  if (failure.code === "INTERNAL") process.stderr.write(`${failure.stack}\n`);
+  return EXIT_FAILED;
+}

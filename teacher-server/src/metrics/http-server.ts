@@ -1,0 +1,75 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Registry } from "prom-client";
+
+export interface HttpServerOptions {
+  readonly registry: Registry;
+  /** The model answers: not loading, not draining, engine there. */
+  readonly isReady: () => boolean;
+}
+
+/** Metrics and health for people and probes: /metrics, /livez (the process turns), /readyz (the model answers). */
+export class HttpServer {
+  readonly #server: Server;
+
+  constructor(options: HttpServerOptions) {
+    this.#server = createServer((request, response) => {
+      answer(request, response, options).catch((error: unknown) => {
+        response.writeHead(500, { "content-type": "text/plain" }).end(`${String(error)}\n`);
+      });
+    });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? 0;
+  }
+
+  /** @throws TandemError UNAVAILABLE when the address cannot be bound. */
+  async listen(host: string, port: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (cause) =>
+        reject(
+          new TandemError("UNAVAILABLE", `cannot listen on ${host}:${port}: ${cause.message}`, {
+            cause,
+            field: "http-port",
+          }),
+        ),
+      );
+      this.#server.listen(port, host, () => resolve());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HttpServerOptions,
+): Promise<void> {
+  const path = (request.url ?? "/").split("?")[0];
+  switch (path) {
+    case "/metrics":
+      response.writeHead(200, { "content-type": options.registry.contentType });
+      response.end(await options.registry.metrics());
+      return;
+    case "/livez":
+      response.writeHead(200, { "content-type": "text/plain" }).end("alive\n");
+      return;
+    case "/readyz": {
+      const ready = options.isReady();
+      response
+        .writeHead(ready ? 200 : 503, { "content-type": "text/plain" })
+        .end(ready ? "ready\n" : "not ready\n");
+      return;
+    }
+    default:
+      response
+        .writeHead(404, { "content-type": "text/plain" })
+        .end("try /metrics, /livez or /readyz\n");
+  }
+}

@@ -1,0 +1,148 @@
+import { basename } from "node:path";
+import { availableParallelism } from "node:os";
+import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
+import { monotonicClock } from "@tandem/shared/telemetry/clock.js";
+import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import type { ServerConfig } from "./cli/server-config.js";
+import { EngineClient } from "./engine/engine-client.js";
+import { CallRegistry } from "./grpc/call-registry.js";
+import { GrpcServer } from "./grpc/grpc-server.js";
+import { createTeacherHandlers } from "./grpc/teacher-handlers.js";
+import { HttpServer } from "./metrics/http-server.js";
+import { Metrics } from "./metrics/metrics.js";
+import { MAX_MESSAGE_BYTES, TeacherService } from "./teacher-service.js";
+
+export const SERVER_VERSION = "0.1.0";
+
+export interface RunningServer {
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  readonly modelName: string;
+  /** Refuses new work, finishes what is in flight within the configured time, and closes everything. */
+  readonly shutdown: () => Promise<void>;
+}
+
+/** Puts the server together and starts it: listeners first (NOT_SERVING), then the engine; resolves when the model has answered.
+ * @throws TandemError when an address cannot be bound or the model cannot be loaded; everything is closed then. */
+export async function startServer(config: ServerConfig, logger: Logger): Promise<RunningServer> {
+  const modelDir = await resolveModel(config.model);
+  const modelName = config.servedModelName === "" ? basename(config.model) : config.servedModelName;
+  const calls = new CallRegistry();
+  const metrics = createMetrics(() => ({ service, engine, calls }));
+  const service: TeacherService = new TeacherService({
+    config,
+    modelName,
+    version: SERVER_VERSION,
+    run: (step) => engine.run(step),
+    clock: monotonicClock,
+    logger,
+    stepObserver: metrics,
+    callObserver: metrics.observer(),
+  });
+  const grpc = new GrpcServer({
+    handlers: createTeacherHandlers({
+      context: () => service.context(),
+      describe: () => service.describe(),
+      calls,
+      onCall: (method, code) => metrics.onCall(method, code),
+      onInternal: (method, error) =>
+        logger.error({ event: "call.failed", method, err: error }, "a call failed"),
+    }),
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    reflection: config.reflection,
+  });
+  const http = new HttpServer({ registry: metrics.registry, isReady: () => service.ready });
+  const engine: EngineClient = new EngineClient({
+    settings: {
+      modelDir,
+      dtype: "f32",
+      maxModelLen: config.maxModelLen,
+      kvCacheBytes: config.kvCacheMemoryBytes,
+      threads: config.threads === 0 ? availableParallelism() : config.threads,
+    },
+    logger,
+    onUp: (description) => {
+      service.engineUp(description);
+      grpc.setServing(service.ready);
+    },
+    onDown: (error) => {
+      service.engineDown(error);
+      grpc.setServing(false);
+    },
+  });
+  const leaseTimer = setInterval(
+    () => calls.expireLeases(),
+    Math.min(10_000, config.sessionLeaseMs),
+  ).unref();
+  const closeAll = async (): Promise<void> => {
+    clearInterval(leaseTimer);
+    service.close();
+    grpc.close();
+    await Promise.all([http.close(), engine.close()]);
+  };
+  try {
+    await grpc.listen(config.host, config.port);
+    await http.listen(config.host, config.httpPort);
+    const description = await engine.start();
+    metrics.setModelInfo({
+      model: modelName,
+      version: SERVER_VERSION,
+      architecture: description.architecture,
+      dtype: description.dtype,
+      weights_digest: description.weightsDigest,
+      numerics_id: description.numericsId,
+    });
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  return {
+    grpcAddress: `${config.host}:${grpc.port}`,
+    httpAddress: `${config.host}:${http.port}`,
+    modelName,
+    shutdown: async () => {
+      service.startDraining();
+      grpc.setServing(false);
+      const drained = await within(calls.drain(), config.shutdownTimeoutMs);
+      if (!drained)
+        logger.warn(
+          { event: "drain.timeout", calls: calls.size },
+          "calls were cut off by the shutdown timeout",
+        );
+      await closeAll();
+    },
+  };
+}
+
+interface MetricSources {
+  readonly service: TeacherService;
+  readonly engine: EngineClient;
+  readonly calls: CallRegistry;
+}
+
+/** The sources exist only after the metrics: they are looked up at each scrape. */
+function createMetrics(sources: () => MetricSources): Metrics {
+  return new Metrics({
+    waitingJobs: () => sources().service.loop?.waitingJobs ?? 0,
+    runningRows: () => sources().service.loop?.runningRows ?? 0,
+    openStreams: () => sources().calls.size,
+    kvUsedBytes: () => sources().service.pool?.usedBytes ?? 0,
+    kvLimitBytes: () => sources().service.pool?.limitBytes ?? 0,
+    kvEvictions: () => sources().service.pool?.evictions ?? 0,
+    engineRestarts: () => sources().engine.restarts,
+    engineUp: () => sources().engine.up,
+  });
+}
+
+/** Whether the promise settles in time. */
+async function within(promise: Promise<void>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

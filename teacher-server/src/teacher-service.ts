@@ -1,0 +1,197 @@
+import type { DescribeResponse } from "@tandem/proto/gen/tandem/v1/DescribeResponse.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { kvBytes } from "@tandem/shared/inference/kv-shape.js";
+import type { Clock } from "@tandem/shared/telemetry/clock.js";
+import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import type { ServerLimits } from "./admission/server-limits.js";
+import { drainingError, type CallContext, type CallObserver } from "./calls/call-context.js";
+import type { ServerConfig } from "./cli/server-config.js";
+import type { EngineDescription } from "./engine/engine-messages.js";
+import type { EngineStep, EngineStepResult } from "./engine/engine-step.js";
+import { StepLoop, type StepObserver } from "./engine/step-loop.js";
+import { Scheduler } from "./scheduler/scheduler.js";
+import { KvPool } from "./sessions/kv-pool.js";
+
+/** 1 MiB, stated in the contract. */
+export const MAX_MESSAGE_BYTES = 1 << 20;
+
+/** Positions a stream gains per turn of the round robin: a block of drafts, or a piece of a prompt. */
+const QUANTUM = 64;
+
+const SIGNAL_PARTS = ["top", "lse", "taus", "token", "at", "moments", "draws", "dense", "hidden"];
+
+export interface TeacherServiceOptions {
+  readonly config: ServerConfig;
+  readonly modelName: string;
+  readonly version: string;
+  readonly run: (step: EngineStep) => Promise<EngineStepResult>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly stepObserver: StepObserver;
+  readonly callObserver: CallObserver;
+}
+
+/** The teacher behind the gRPC handlers: scheduler, KV account and step loop around whatever computes steps. */
+export class TeacherService {
+  readonly #options: TeacherServiceOptions;
+  #description: EngineDescription | undefined;
+  #context: CallContext | undefined;
+  #loop: StepLoop | undefined;
+  #pool: KvPool | undefined;
+  #engineUp = false;
+  #draining = false;
+  #nextCache = 1;
+
+  constructor(options: TeacherServiceOptions) {
+    this.#options = options;
+  }
+
+  get ready(): boolean {
+    return this.#engineUp && !this.#draining;
+  }
+
+  get loop(): StepLoop | undefined {
+    return this.#loop;
+  }
+
+  get pool(): KvPool | undefined {
+    return this.#pool;
+  }
+
+  /** The engine has loaded its model, for the first time or again.
+   * @throws TandemError FAILED_PRECONDITION when it is not the same model as before. */
+  engineUp(description: EngineDescription): void {
+    const before = this.#description;
+    if (before !== undefined && before.weightsDigest !== description.weightsDigest) {
+      throw new TandemError(
+        "FAILED_PRECONDITION",
+        "the model's files have changed under the running server; restart it",
+      );
+    }
+    this.#description = description;
+    if (this.#loop === undefined) this.#build(description);
+    this.#engineUp = true;
+    this.#loop?.engineUp();
+  }
+
+  engineDown(error: TandemError): void {
+    this.#engineUp = false;
+    this.#loop?.engineDown(error);
+  }
+
+  /** From now on nothing new is taken. */
+  startDraining(): void {
+    this.#draining = true;
+  }
+
+  close(): void {
+    this.#loop?.close();
+  }
+
+  /** @throws TandemError UNAVAILABLE while the model is loading. */
+  context(): CallContext {
+    if (this.#context === undefined) throw loadingError();
+    return this.#context;
+  }
+
+  /** @throws TandemError UNAVAILABLE while the model is loading. */
+  describe(): DescribeResponse {
+    const description = this.#description;
+    if (description === undefined) throw loadingError();
+    const { limits } = this.context();
+    return {
+      model: this.#options.modelName,
+      serverVersion: this.#options.version,
+      weightsDigest: description.weightsDigest,
+      numericsId: description.numericsId,
+      architecture: description.architecture,
+      vocabSize: description.vocabSize,
+      paddedVocabSize: description.paddedVocabSize,
+      tokenizerFingerprint: description.tokenizerFingerprint,
+      contextLength: description.contextLength,
+      hiddenSize: description.hiddenSize,
+      layers: description.layers,
+      dtype: description.dtype,
+      eosIds: [...description.eosIds],
+      limits: {
+        maxMessageBytes: limits.maxMessageBytes,
+        maxTopK: Math.min(limits.maxTopK, limits.vocabSize),
+        maxTaus: limits.maxTaus,
+        maxDraws: limits.maxDraws,
+        maxAtIds: limits.maxAtIds,
+        maxDenseBytes: limits.maxDenseBytes,
+        maxDraftTokens: limits.maxDraftTokens,
+        maxSequences: limits.maxSequences,
+        maxItemsInFlight: limits.maxItemsInFlight,
+      },
+      signalParts: SIGNAL_PARTS,
+    };
+  }
+
+  #build(description: EngineDescription): void {
+    const { config, clock, logger, run, stepObserver, callObserver } = this.#options;
+    const pool = new KvPool({
+      limitBytes: config.kvCacheMemoryBytes,
+      cacheBytes: (maxLength) => kvBytes(description, maxLength),
+    });
+    const scheduler = new Scheduler(
+      {
+        maxBatchTokens: config.maxNumBatchedTokens,
+        maxRows: config.maxNumSeqs,
+        maxWaitMs: config.maxWaitMs,
+        quantum: QUANTUM,
+      },
+      pool,
+    );
+    const loop = new StepLoop({ scheduler, run, clock, logger, observer: stepObserver });
+    this.#pool = pool;
+    this.#loop = loop;
+    this.#context = {
+      limits: toLimits(config, description),
+      loop,
+      pool,
+      clock,
+      logger,
+      observer: callObserver,
+      nextCache: () => this.#nextCache++,
+      assertAccepting: () => {
+        if (this.#draining) throw drainingError();
+      },
+      sessionLeaseMs: config.sessionLeaseMs,
+    };
+  }
+}
+
+function toLimits(config: ServerConfig, description: EngineDescription): ServerLimits {
+  return {
+    vocabSize: description.vocabSize,
+    contextLength: description.contextLength,
+    layers: description.layers,
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    maxTopK: config.maxLogprobs,
+    maxTaus: config.maxTaus,
+    maxDraws: config.maxDraws,
+    maxAtIds: config.maxAtIds,
+    maxDenseBytes: config.maxDenseBytes,
+    // A block is judged in one step.
+    maxDraftTokens: Math.min(config.maxDraftTokens, config.maxNumBatchedTokens),
+    maxSequences: config.maxSequences,
+    maxItemsInFlight: config.maxItemsInFlight,
+    maxCachedLength: longestCached(config.kvCacheMemoryBytes, description),
+  };
+}
+
+/** The longest sequence whose cache fits into the pool when it is alone. */
+function longestCached(limitBytes: number, description: EngineDescription): number {
+  let [fits, tooLong] = [0, description.contextLength + 1];
+  while (tooLong - fits > 1) {
+    const middle = (fits + tooLong) >> 1;
+    if (kvBytes(description, middle) <= limitBytes) fits = middle;
+    else tooLong = middle;
+  }
+  return fits;
+}
+
+function loadingError(): TandemError {
+  return new TandemError("UNAVAILABLE", "the model is loading; try again", { retryDelayMs: 1000 });
+}
