@@ -116,7 +116,8 @@ function writeLaws(signal: TeacherSignal): void {
 
 /** Temperatures that are the same in every row are written once, if lseAt follows: its size vouches for the array a reader makes. */
 function writeTaus(taus: Float32Array, tauCount: number, lseFollows: boolean): void {
-  const shared = lseFollows && taus.every((tau, i) => Object.is(tau, taus[i % tauCount]));
+  const shared =
+    lseFollows && taus.length > 0 && taus.every((tau, i) => Object.is(tau, taus[i % tauCount]));
   writer.u8(shared ? 1 : 0);
   writer.array(shared ? taus.subarray(0, tauCount) : taus);
 }

@@ -1,0 +1,244 @@
+"""Teacher signals as numpy arrays, from either encoding. Needs numpy alone; the formats are those of proto/tandem/v1/signal.proto and
+docs/wire-format.md. Written to be read: for speed see Tandem's own decoder."""
+
+import struct
+
+import numpy as np
+
+
+class Damaged(ValueError):
+    """The bytes are not what the format says."""
+
+
+# ── PLAIN ──
+
+
+def decode_plain(frame):
+    """The parts of a tandem.v1.SignalFrame with body `plain`, as a dict of arrays with one row per position."""
+    body, n = frame.plain, frame.count
+    k, taus = body.top_k, body.tau_count
+    out = {"from": frame.from_ if hasattr(frame, "from_") else getattr(frame, "from"), "count": n}
+    for name, dtype, shape in (
+        ("top_ids", "<u4", (n, k)),
+        ("top_logits", "<f4", (n, k)),
+        ("lse", "<f4", (n,)),
+        ("log_tail", "<f4", (n,)),
+        ("taus", "<f4", (n, taus)),
+        ("lse_at", "<f4", (n, taus)),
+        ("log_tail_at", "<f4", (n, taus)),
+        ("token_logit", "<f4", (n,)),
+        ("rank", "<u4", (n,)),
+        ("at_offsets", "<u4", (n + 1,)),
+        ("at_logits", "<f4", (-1,)),
+        ("mean_logit", "<f4", (n,)),
+        ("max_logit", "<f4", (n,)),
+        ("entropy", "<f4", (n,)),
+        ("draw_offsets", "<u4", (n + 1,)),
+        ("draw_ids", "<u4", (-1,)),
+        ("draw_counts", "<u4", (-1,)),
+    ):
+        data = getattr(body, name)
+        if data:
+            out[name] = np.frombuffer(data, dtype).reshape(shape)
+    if body.dense_type:
+        out["dense"] = np.frombuffer(body.dense, "<f2" if body.dense_type == 1 else "<f4").reshape(n, -1).astype(np.float32)
+    if body.hidden:
+        out["hidden"] = {h.layer: np.frombuffer(h.values, "<f2").reshape(n, -1).astype(np.float32) for h in body.hidden}
+    return out
+
+
+# ── COMPACT ──
+
+
+class _Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, size):
+        if size > len(self.data) - self.at:
+            raise Damaged(f"{size} bytes wanted, {len(self.data) - self.at} left")
+        piece = self.data[self.at : self.at + size]
+        self.at += size
+        return piece
+
+    def u8(self):
+        return self.take(1)[0]
+
+    def u32(self):
+        return struct.unpack("<I", self.take(4))[0]
+
+    def varint(self):
+        value = shift = 0
+        while True:
+            byte = self.u8()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    def array(self, dtype, *shape):
+        size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        return np.frombuffer(self.take(size), dtype).reshape(shape)
+
+    def nibbles(self, count):
+        data = self.take((count + 1) // 2)
+        return [(data[i // 2] >> (4 * (i % 2))) & 15 for i in range(count)]
+
+
+class _Bits:
+    """A bit stream: least significant bits first."""
+
+    def __init__(self, data):
+        self.value, self.left, self.at = int.from_bytes(data, "little"), 8 * len(data), 0
+
+    def take(self, bits):
+        if self.at + bits > self.left:
+            raise Damaged("bit stream is too short")
+        piece = (self.value >> self.at) & ((1 << bits) - 1)
+        self.at += bits
+        return piece
+
+    def bytes_used(self):
+        return (self.at + 7) // 8
+
+
+def _prefix_code(lengths):
+    """{(length, code): class} of the canonical Huffman code."""
+    codes, code = {}, 0
+    for length in range(1, 9):
+        code <<= 1
+        for symbol, its in enumerate(lengths):
+            if its == length:
+                codes[length, code] = symbol
+                code += 1
+    return codes
+
+
+def _read_id(bits, codes):
+    code = length = 0
+    while (length, code) not in codes:
+        if length == 8:
+            raise Damaged("unknown id class")
+        code, length = code << 1 | bits.take(1), length + 1
+    c = codes[length, code]
+    return ((1 << c) | bits.take(c)) - 1
+
+
+def _read_gap(bits, b):
+    zeros = 0
+    while zeros < 16 and bits.take(1) == 0:
+        zeros += 1
+    return bits.take(24) if zeros == 16 else zeros << b | bits.take(b)
+
+
+def _read_top(reader, n, k):
+    codes = _prefix_code(reader.nibbles(reader.u8()))
+    quantised = reader.u8() == 1
+    if quantised:
+        step, _bound = struct.unpack("<ff", reader.take(8))
+        rice = reader.nibbles((k - 1).bit_length())
+    stream = _Bits(reader.take(reader.u32()))
+    ids = np.array([_read_id(stream, codes) for _ in range(n * k)], np.uint32).reshape(n, k)
+    if not quantised:
+        return ids, reader.array("<f4", n, k)
+    first = reader.array("<f4", n).astype(np.float64)
+    # small pieces: the gaps are the last thing whose size is not stated, so the stream is what remains
+    stream = _Bits(reader.data[reader.at :])
+    steps = np.zeros((n, k), np.int64)
+    for row in range(n):
+        for j in range(1, k):
+            steps[row, j] = steps[row, j - 1] + _read_gap(stream, rice[j.bit_length() - 1])
+    reader.take(stream.bytes_used())
+    return ids, (first[:, None] - steps * float(step)).astype(np.float32)
+
+
+def _read_at(reader, n):
+    offsets = np.cumsum([0] + [reader.varint() for _ in range(n)]).astype(np.uint32)
+    if reader.u8() == 0:
+        return offsets, reader.array("<f4", int(offsets[-1]))
+    step, _bound = struct.unpack("<ff", reader.take(8))
+    values = []
+    for size in np.diff(offsets.astype(np.int64)):
+        if size:
+            (first,) = struct.unpack("<f", reader.take(4))
+            width = reader.u8()
+            stream = _Bits(reader.take((int(size) * width + 7) // 8))
+            values += [first - stream.take(width) * step for _ in range(size)]
+    return offsets, np.array(values, np.float32)
+
+
+def _read_draws(reader, n):
+    offsets = np.cumsum([0] + [reader.varint() for _ in range(n)]).astype(np.uint32)
+    ids, counts = [], []
+    for size in np.diff(offsets.astype(np.int64)):
+        last = -1
+        for _ in range(size):
+            last += reader.varint() + 1
+            ids.append(last)
+            counts.append(reader.varint() + 1)
+    return offsets, np.array(ids, np.uint32), np.array(counts, np.uint32)
+
+
+def _crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def decode_compact(frame):
+    """The parts of a CompactSignal.frame as a dict of arrays with one row per position; `top_logits` and `at_logits` are within the
+    error bound that was asked for, everything else is exact. Raises Damaged."""
+    if frame[:4] != b"TSF\x01":
+        raise Damaged("not a compact signal frame of version 1")
+    if struct.unpack("<I", frame[-4:])[0] != _crc32c(frame[:-4]):
+        raise Damaged("checksum")
+    reader = _Reader(frame[:-4])
+    reader.take(4)
+    (parts,) = struct.unpack("<H", reader.take(2))
+    first, n, k, taus, vocab = (reader.varint() for _ in range(5))
+    out = {"from": first, "count": n, "vocab_size": vocab}
+
+    def has(bit):
+        return parts >> bit & 1
+
+    if has(0):
+        out["top_ids"], out["top_logits"] = _read_top(reader, n, k)
+    for bit, name in ((1, "lse"), (2, "log_tail")):
+        if has(bit):
+            out[name] = reader.array("<f4", n)
+    if has(3):
+        shared = reader.u8() == 1
+        out["taus"] = np.tile(reader.array("<f4", taus), (n, 1)) if shared else reader.array("<f4", n, taus)
+    for bit, name in ((4, "lse_at"), (5, "log_tail_at")):
+        if has(bit):
+            out[name] = reader.array("<f4", n, taus)
+    if has(6):
+        out["token_logit"] = reader.array("<f4", n)
+    if has(7):
+        out["rank"] = np.array([reader.varint() for _ in range(n)], np.uint32)
+    if has(8):
+        out["at_offsets"], out["at_logits"] = _read_at(reader, n)
+    for bit, name in ((9, "mean_logit"), (10, "max_logit"), (11, "entropy")):
+        if has(bit):
+            out[name] = reader.array("<f4", n)
+    if has(12):
+        out["draw_offsets"], out["draw_ids"], out["draw_counts"] = _read_draws(reader, n)
+    if has(13):
+        out["dense"] = reader.array("<f2" if reader.u8() == 1 else "<f4", n, vocab).astype(np.float32)
+    if has(14):
+        hidden = {}
+        for _ in range(reader.varint()):
+            layer, width = reader.varint(), reader.varint()
+            hidden[layer] = reader.array("<f2", n, width).astype(np.float32)
+        out["hidden"] = hidden
+    if reader.at != len(reader.data):
+        raise Damaged("bytes are left over")
+    return out
+
+
+def decode(frame):
+    """A tandem.v1.SignalFrame of either encoding."""
+    return decode_plain(frame) if frame.WhichOneof("body") == "plain" else decode_compact(frame.compact.frame)

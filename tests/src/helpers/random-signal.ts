@@ -1,0 +1,108 @@
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+
+export interface SignalShape {
+  readonly seed: number;
+  readonly count: number;
+  readonly topK: number;
+  readonly tauCount: number;
+  readonly vocabSize: number;
+  /** Standard deviation of logits. */
+  readonly scale: number;
+  readonly parts: {
+    readonly [part in "law" | "token" | "at" | "moments" | "draws" | "dense" | "hidden"]: boolean;
+  };
+}
+
+/** A signal of random numbers in the right shapes (small deterministic generator: mulberry32). */
+export function randomSignal(shape: SignalShape): TeacherSignal {
+  const random = mulberry32(shape.seed);
+  const { count: n, topK: k, tauCount, vocabSize, parts } = shape;
+  const normal = (): number => shape.scale * (random() + random() + random() - 1.5) * 2;
+  const floats = (size: number): Float32Array => Float32Array.from({ length: size }, normal);
+  const offsets = (most: number): Uint32Array => {
+    const out = new Uint32Array(n + 1);
+    for (let i = 0; i < n; i++) out[i + 1] = out[i]! + Math.floor(random() * (most + 1));
+    return out;
+  };
+  const atOffsets = offsets(7);
+  const drawOffsets = offsets(Math.min(5, vocabSize));
+  const positive = (size: number): Uint32Array =>
+    Uint32Array.from({ length: size }, () => 1 + Math.floor(random() * 300));
+  return {
+    from: 1 + Math.floor(random() * 4000),
+    count: n,
+    topK: k,
+    tauCount,
+    ...(k > 0 && {
+      topIds: topIds(random, n, k, vocabSize),
+      topLogits: fallingRows(floats(n * k), k),
+    }),
+    ...(parts.law && { lse: floats(n), logTail: floats(n).fill(-Infinity, 0, 1) }),
+    ...(tauCount > 0 && {
+      taus: sharedOrNot(random, floats(n * tauCount), tauCount),
+      lseAt: floats(n * tauCount),
+      ...(k > 0 && { logTailAt: floats(n * tauCount) }),
+    }),
+    ...(parts.token && {
+      tokenLogit: floats(n),
+      rank: positive(n).map((r) => (r > 250 ? r * 9999 : r - 1)),
+    }),
+    ...(parts.at && { atOffsets, atLogits: floats(atOffsets[n]!) }),
+    ...(parts.moments && { meanLogit: floats(n), maxLogit: floats(n), entropy: floats(n) }),
+    ...(parts.draws && {
+      drawOffsets,
+      drawIds: risingIds(random, drawOffsets, vocabSize),
+      drawCounts: positive(drawOffsets[n]!),
+    }),
+    ...(parts.dense && { dense: floats(n * vocabSize) }),
+    // values that f16 holds exactly
+    ...(parts.hidden && {
+      hidden: new Map(
+        [0, 5].map((layer) => [layer, floats(n * 3).map((v) => (Math.round(v * 8) % 512) / 8)]),
+      ),
+    }),
+  };
+}
+
+function mulberry32(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Low ids more often than high ones, as tokenizers number them; distinct within a row. */
+function topIds(random: () => number, rows: number, k: number, vocabSize: number): Uint32Array {
+  const ids = new Uint32Array(rows * k);
+  for (let row = 0; row < rows; row++) {
+    const seen = new Set<number>();
+    while (seen.size < k) seen.add(Math.floor(random() ** 3 * vocabSize));
+    ids.set([...seen], row * k);
+  }
+  return ids;
+}
+
+function fallingRows(values: Float32Array, k: number): Float32Array {
+  for (let i = 0; i < values.length; i += k)
+    values
+      .subarray(i, i + k)
+      .sort()
+      .reverse();
+  return values;
+}
+
+function sharedOrNot(random: () => number, taus: Float32Array, tauCount: number): Float32Array {
+  return random() < 0.5 ? taus : taus.map((_, i) => taus[i % tauCount]!);
+}
+
+function risingIds(random: () => number, offsets: Uint32Array, vocabSize: number): Uint32Array {
+  const rows = [...offsets.subarray(1)].map((end, row) => {
+    const seen = new Set<number>();
+    while (seen.size < end - offsets[row]!) seen.add(Math.floor(random() * vocabSize));
+    return [...seen].sort((a, b) => a - b);
+  });
+  return Uint32Array.from(rows.flat());
+}
