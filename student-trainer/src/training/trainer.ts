@@ -149,7 +149,11 @@ class Trainer {
   async run(): Promise<TrainingResult> {
     const cursor = this.#cursor;
     const begin = cursor.step;
-    if (this.#log.sizeBytes === 0) await this.#evaluate();
+    if (this.#options.resume !== true) {
+      await this.#evaluate();
+      // A run killed before its first checkpoint can be resumed too.
+      if (this.#options.training.checkpointEvery !== null) await this.#save();
+    }
     while (this.#goesOn()) {
       const taken = await this.#takeBatch();
       if (taken === undefined) break;
