@@ -30,7 +30,7 @@ describe("canonicalCodes", () => {
     // the example of RFC 1951, 3.2.2: lengths 3,3,3,3,3,2,4,4 → 010 011 100 101 110 00 1110 1111
     const codes = canonicalCodes(Uint8Array.from([3, 3, 3, 3, 3, 2, 4, 4]));
     const expected = ["010", "011", "100", "101", "110", "00", "1110", "1111"];
-    const reversed = expected.map((bits) => parseInt([...bits].reverse().join(""), 2));
+    const reversed = expected.map((bits) => parseInt(bits.split("").reverse().join(""), 2));
     assert.deepEqual([...codes!], reversed);
   });
 
