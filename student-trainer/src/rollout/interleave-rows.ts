@@ -120,7 +120,7 @@ class InterleavedWriter {
   }
 
   #smallerHalf(): number {
-    const sizes = new Array<number>(HALVES).fill(0);
+    const sizes = Array.from({ length: HALVES }, () => 0);
     for (const { half } of this.#live) sizes[half] = (sizes[half] as number) + 1;
     return sizes.indexOf(Math.min(...sizes));
   }

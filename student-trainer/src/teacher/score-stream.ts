@@ -189,7 +189,7 @@ export class ScoreStream {
   }
 
   #failAll(error: TandemError): void {
-    for (const item of [...this.#pending.values()]) {
+    for (const item of this.#pending.values()) {
       this.#settle(item);
       item.reject(error);
     }

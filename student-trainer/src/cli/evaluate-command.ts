@@ -1,0 +1,105 @@
+import { createWriteStream } from "node:fs";
+import { finished } from "node:stream/promises";
+
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { Command } from "commander";
+
+import { loadDataset } from "../data/dataset.js";
+import { evaluateStudent, type Evaluation } from "../evaluation/evaluate-student.js";
+import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
+import { onInterrupt } from "./interrupt.js";
+import { newestModel } from "./newest-model.js";
+import { openFileEngine, openStudent, promptRoom } from "./open-student.js";
+import { openTeacher } from "./open-teacher.js";
+import { asUsage } from "./usage-error.js";
+
+const EXAMPLES = `
+Examples:
+  student-trainer evaluate --config run.yaml                       the run's newest checkpoint
+  student-trainer evaluate --config run.yaml --model student --set evaluation.rows=500
+  student-trainer evaluate --config run.yaml --out answers.jsonl   every prompt, answer and verdict`;
+
+interface Flags extends ConfigFlags {
+  readonly model?: string;
+  readonly out?: string;
+}
+
+export function createEvaluateCommand(): Command {
+  return withConfigOptions(new Command("evaluate"))
+    .description("Answer held-out rows greedily and compare with their references")
+    .option("--model <dir>", "directory or hub id; default: the run's newest checkpoint")
+    .option("--out <file>", "write every row as a JSON line")
+    .addHelpText("after", EXAMPLES)
+    .action(async (flags: Flags) => {
+      const { rows, measures } = await evaluate(flags);
+      if (flags.out !== undefined) await writeRows(flags.out, rows);
+      process.stdout.write(`${JSON.stringify(measures)}\n`);
+    });
+}
+
+async function evaluate(flags: Flags): Promise<Evaluation> {
+  const config = readRunConfig(flags);
+  const { evaluation: files } = config.data;
+  asUsage(() => {
+    if (files === undefined) {
+      throw new TandemError("INVALID_ARGUMENT", "data.evaluation names no held-out rows", {
+        field: "data.evaluation",
+      });
+    }
+  });
+  const student = await openStudent(flags.model ?? (await newestModel(config)), {
+    stopIds: config.rollout.stopIds,
+  });
+  const { rows } = await loadDataset({
+    files: files ?? [],
+    config: config.data,
+    codec: student.tokenizer,
+    eosId: undefined,
+    maxResponse: Infinity,
+    maxPrompt: promptRoom(config, student.config.contextLength),
+  });
+  const note = (text: string) => process.stderr.write(`${text}\n`);
+  const teacher =
+    config.evaluation.teacherRows > 0
+      ? await openTeacher(config.teacher, student.handshake, note)
+      : undefined;
+  const interrupt = onInterrupt();
+  const { engine, close } = await openFileEngine({
+    student,
+    threads: config.training.threads,
+    kvMemoryBytes: config.student.kvMemoryBytes,
+  });
+  try {
+    return await evaluateStudent({
+      engine,
+      rows,
+      config: config.evaluation,
+      codec: student.tokenizer,
+      maxResponse: config.evaluation.maxResponse ?? config.rollout.maxResponse,
+      stopIds: student.stopIds,
+      teacher,
+      abort: interrupt.signal,
+    });
+  } finally {
+    interrupt.dispose();
+    teacher?.close();
+    await close();
+  }
+}
+
+async function writeRows(path: string, rows: Evaluation["rows"]): Promise<void> {
+  const out = createWriteStream(path);
+  for (const { row, response, text, correct } of rows) {
+    const record = {
+      row: row.index,
+      prompt: row.promptText,
+      response: text,
+      reference: row.answerText,
+      finish: response.finish,
+      correct,
+    };
+    out.write(`${JSON.stringify(record)}\n`);
+  }
+  out.end();
+  await finished(out);
+}

@@ -1,0 +1,100 @@
+import { availableParallelism } from "node:os";
+
+import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
+import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
+
+import type { StudentModel } from "../checkpoint/student-model.js";
+import type { RunConfig } from "../config/run-config.js";
+import { StudentEngine } from "../rollout/student-engine.js";
+import type { StudentTokenizer } from "../teacher/check-tokenizer.js";
+import { openTokenizer, type OpenTokenizer } from "./open-tokenizer.js";
+
+/** A student's directory: its configuration and tokenizer, no weights yet. */
+export interface OpenStudent {
+  readonly dir: string;
+  readonly config: ModelConfig;
+  readonly tokenizer: OpenTokenizer;
+  /** For the handshake with a teacher. */
+  readonly handshake: StudentTokenizer;
+  /** Ids that end a response. */
+  readonly stopIds: readonly number[];
+}
+
+/** Reads what a student is.
+ * @throws TandemError NOT_FOUND, UNIMPLEMENTED, FAILED_PRECONDITION when its tokenizer has more ids than its embedding rows. */
+export async function openStudent(
+  model: string,
+  options: { readonly revision?: string; readonly stopIds?: readonly number[] | undefined } = {},
+): Promise<OpenStudent> {
+  const dir = await resolveModel(model, {
+    env: process.env,
+    ...(options.revision === undefined ? {} : { revision: options.revision }),
+  });
+  const config = await readModelConfig(dir);
+  const tokenizer = await openTokenizer(dir);
+  if (tokenizer.vocabularySize > config.vocabSize) {
+    throw new TandemError(
+      "FAILED_PRECONDITION",
+      `${dir}: the tokenizer has ${tokenizer.vocabularySize} ids, the embedding ${config.vocabSize} rows`,
+      { field: "student.model" },
+    );
+  }
+  const stopIds = options.stopIds ?? config.eosTokenIds;
+  const handshake = {
+    fingerprint: tokenizer.fingerprint,
+    vocabularySize: tokenizer.vocabularySize,
+    paddedVocabularySize: config.vocabSize,
+  };
+  return { dir, config, tokenizer, handshake, stopIds };
+}
+
+export interface EngineOptions {
+  readonly student: OpenStudent;
+  readonly threads: number | null;
+  readonly kvMemoryBytes: number | undefined;
+}
+
+/** A writer over the weights in memory; `publish` replaces them. */
+export async function openTrainingEngine(
+  model: StudentModel,
+  { student, threads, kvMemoryBytes }: EngineOptions,
+): Promise<{ readonly engine: StudentEngine; readonly close: () => Promise<void> }> {
+  const runner = await ModelRunner.fromWeights({
+    config: model.config,
+    weights: model.weights,
+    threads: threads ?? availableParallelism(),
+    vocabulary: student.tokenizer.vocabularySize,
+    ...(kvMemoryBytes === undefined ? {} : { kvBytes: kvMemoryBytes }),
+  });
+  return { engine: new StudentEngine(runner), close: () => runner.close() };
+}
+
+/** A writer over the files of a checkpoint, for commands that do not train. */
+export async function openFileEngine({ student, threads, kvMemoryBytes }: EngineOptions): Promise<{
+  readonly engine: StudentEngine;
+  readonly close: () => Promise<void>;
+}> {
+  const runner = await ModelRunner.load({
+    dir: student.dir,
+    threads: threads ?? availableParallelism(),
+    vocabulary: student.tokenizer.vocabularySize,
+    ...(kvMemoryBytes === undefined ? {} : { kvBytes: kvMemoryBytes }),
+  });
+  return { engine: new StudentEngine(runner), close: () => runner.close() };
+}
+
+/** Longest prompt that leaves room for a response. @throws INVALID_ARGUMENT when there is none. */
+export function promptRoom(config: RunConfig, contextLength: number): number {
+  const room = contextLength - config.rollout.maxResponse;
+  if (room < 1) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `rollout.maxResponse ${config.rollout.maxResponse} leaves no room for a prompt in a context of ${contextLength} tokens`,
+      { field: "rollout.maxResponse", limit: contextLength - 1 },
+    );
+  }
+  return Math.min(config.data.maxPrompt, room);
+}

@@ -1,0 +1,50 @@
+import { performance } from "node:perf_hooks";
+
+import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import type { RunConfig } from "../config/run-config.js";
+import { checkTokenizer, type StudentTokenizer } from "../teacher/check-tokenizer.js";
+import { TeacherClient } from "../teacher/teacher-client.js";
+import type { TeacherEvent, TeacherOptions } from "../teacher/teacher-options.js";
+
+const NOTE_EVERY_MS = 5_000;
+
+/** Connects to the configured teacher and compares tokenizers.
+ * @throws TandemError UNAVAILABLE, FAILED_PRECONDITION. */
+export async function openTeacher(
+  config: RunConfig["teacher"],
+  student: StudentTokenizer | undefined,
+  note: (text: string) => void,
+): Promise<TeacherClient> {
+  const { address, ...rest } = config;
+  const addresses = typeof address === "string" ? address.split(",") : (address ?? []);
+  const options: TeacherOptions = {
+    ...rest,
+    addresses: addresses.map((each) => each.trim()).filter((each) => each !== ""),
+    // Spreads reconnects over time; no result depends on it.
+    random: Math.random,
+    onEvent: createNotes(note),
+  };
+  const client = await TeacherClient.connect(options);
+  try {
+    if (student !== undefined) checkTokenizer(student, client.description);
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+  return client;
+}
+
+/** Tells of a teacher that does not answer, not of every try. */
+function createNotes(note: (text: string) => void): (event: TeacherEvent) => void {
+  let last = -Infinity;
+  const why = (error: TandemError) => error.message.split("\n")[0] ?? "";
+  return (event) => {
+    if (event.kind === "connected") {
+      note(`teacher ${event.model} at ${event.address}`);
+    } else if (performance.now() - last > NOTE_EVERY_MS) {
+      last = performance.now();
+      note(`waiting for the teacher at ${event.address}: ${why(event.error)}`);
+    }
+  };
+}

@@ -1,0 +1,97 @@
+import { createWriteStream } from "node:fs";
+import { finished } from "node:stream/promises";
+
+import { Command } from "commander";
+
+import { needsTeacher } from "../config/check-config.js";
+import { loadDataset } from "../data/dataset.js";
+import { LossSet } from "../losses/loss-set.js";
+import { createRolloutSource } from "../rollout/rollout-source.js";
+import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
+import { onInterrupt } from "./interrupt.js";
+import { newestModel } from "./newest-model.js";
+import { openFileEngine, openStudent, promptRoom } from "./open-student.js";
+import { openTeacher } from "./open-teacher.js";
+import { wholeNumber } from "./parse-flag.js";
+import { toSampleRecord } from "./sample-record.js";
+
+const EXAMPLES = `
+Examples:
+  student-trainer rollout --config run.yaml --batches 1 --out rollouts.jsonl
+  student-trainer rollout --config run.yaml --model student --set rollout.kind=on-policy
+Each line: prompt, tokens, pieces, authors (0 student, 1 teacher, 2 data), ranks, the teacher's top 5.`;
+
+interface Flags extends ConfigFlags {
+  readonly model?: string;
+  readonly batches: number;
+  readonly out?: string;
+}
+
+export function createRolloutCommand(): Command {
+  return withConfigOptions(new Command("rollout"))
+    .description("Write training text without training: JSON lines on stdout or in a file")
+    .option("--model <dir>", "directory or hub id; default: the run's newest checkpoint")
+    .option("--batches <n>", "how many batches of rollout.rows", wholeNumber(1), 1)
+    .option("--out <file>", "default: stdout")
+    .addHelpText("after", EXAMPLES)
+    .action(writeRollouts);
+}
+
+async function writeRollouts(flags: Flags): Promise<void> {
+  const config = readRunConfig(flags);
+  const student = await openStudent(flags.model ?? (await newestModel(config)), {
+    stopIds: config.rollout.stopIds,
+  });
+  const { rows } = await loadDataset({
+    files: config.data.train,
+    config: config.data,
+    codec: student.tokenizer,
+    eosId: config.data.appendEos ? student.stopIds[0] : undefined,
+    maxResponse: config.rollout.maxResponse,
+    maxPrompt: promptRoom(config, student.config.contextLength),
+    limit: config.data.limit,
+  });
+  const note = (text: string) => process.stderr.write(`${text}\n`);
+  const interrupt = onInterrupt();
+  const teacher = needsTeacher(config)
+    ? await openTeacher(config.teacher, student.handshake, note)
+    : undefined;
+  const { engine, close } = await openFileEngine({
+    student,
+    threads: config.training.threads,
+    kvMemoryBytes: config.student.kvMemoryBytes,
+  });
+  try {
+    const source = createRolloutSource({
+      config: config.rollout,
+      rows,
+      shuffle: config.data.shuffle,
+      runSeed: config.training.seed,
+      stopIds: student.stopIds,
+      engine,
+      ...(teacher === undefined ? {} : { teacher }),
+    });
+    const requirement = new LossSet(config.losses).requirement(0);
+    const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
+    for (let batch = 0; batch < flags.batches; batch++) {
+      const written = await source.next({ ...requirement, progress: 0, abort: interrupt.signal });
+      for (const rollout of written.rollouts) {
+        const record = toSampleRecord(rollout, { step: 0, batch }, student.tokenizer);
+        out.write(`${JSON.stringify(record)}\n`);
+      }
+      const { judged, accepted } = written.stats;
+      const share = judged === 0 ? "" : `, accepted ${((100 * accepted) / judged).toFixed(1)} %`;
+      note(
+        `batch ${batch}: ${written.rollouts.length} rollouts in ${written.seconds.toFixed(1)} s${share}`,
+      );
+    }
+    if (out !== process.stdout) {
+      out.end();
+      await finished(out);
+    }
+  } finally {
+    interrupt.dispose();
+    teacher?.close();
+    await close();
+  }
+}

@@ -1,0 +1,80 @@
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+
+import type { Rollout } from "../rollout/rollout.js";
+
+/** Text of single tokens, as people read them. */
+export interface PieceReader {
+  piece(id: number): string;
+  decode(ids: Uint32Array): string;
+}
+
+/** One sequence of `rollouts.jsonl`: what was written, by whom, and what the teacher thought. */
+export interface SampleRecord {
+  readonly step: number;
+  readonly batch: number;
+  readonly row: number;
+  readonly sample: number;
+  readonly epoch: number;
+  readonly prompt: string;
+  readonly finish: "stop" | "length";
+  /** Text of each response token. */
+  readonly pieces: readonly string[];
+  readonly tokens: readonly number[];
+  /** AUTHOR per token. */
+  readonly authors: readonly number[];
+  /** The teacher's rank of each token, null where unknown. */
+  readonly ranks: readonly (number | null)[];
+  /** Per token the teacher's most probable ids, falling. */
+  readonly teacherTop?: readonly (readonly (readonly [string, number])[])[];
+  /** The draft that the teacher replaced, null elsewhere. */
+  readonly studentTokens?: readonly (string | null)[];
+}
+
+const TOP = 5;
+
+/** Turns a rollout into a record for people. */
+export function toSampleRecord(
+  rollout: Rollout,
+  place: { readonly step: number; readonly batch: number },
+  text: PieceReader,
+): SampleRecord {
+  const { row, sample, epoch, prompt, finish, response, authors, rejected, signal } = rollout;
+  return {
+    ...place,
+    row,
+    sample,
+    epoch,
+    prompt: text.decode(prompt),
+    finish,
+    pieces: [...response].map((id) => text.piece(id)),
+    tokens: [...response],
+    authors: [...authors],
+    ranks: [...response].map((id, i) => rankAt(rollout, id, i)),
+    ...(signal?.topIds === undefined ? {} : { teacherTop: topLists(signal, text) }),
+    ...(rejected === undefined
+      ? {}
+      : { studentTokens: [...rejected].map((id) => (id < 0 ? null : text.piece(id))) }),
+  };
+}
+
+/** From the verdict or the signal; else the place in the top list, where ids are sorted by logit. */
+function rankAt({ ranks, signal }: Rollout, id: number, i: number): number | null {
+  const known = ranks?.[i] ?? -1;
+  if (known >= 0) return known;
+  if (signal?.rank !== undefined) return signal.rank[i] ?? null;
+  const k = signal?.topK ?? 0;
+  const place = signal?.topIds?.subarray(i * k, (i + 1) * k).indexOf(id) ?? -1;
+  return place < 0 ? null : place;
+}
+
+function topLists(signal: TeacherSignal, text: PieceReader): [string, number][][] {
+  const k = signal.topK;
+  return Array.from({ length: signal.count }, (_, i) =>
+    Array.from({ length: Math.min(TOP, k) }, (__, j): [string, number] => {
+      const id = signal.topIds?.[i * k + j] ?? 0;
+      const logit = signal.topLogits?.[i * k + j] ?? -Infinity;
+      const probability = Math.exp(logit - (signal.lse?.[i] ?? 0));
+      return [text.piece(id), Number(probability.toPrecision(5))];
+    }),
+  );
+}

@@ -1,0 +1,180 @@
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+
+import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
+
+import { loadStudent } from "../checkpoint/load-student.js";
+import { needsTeacher } from "../config/check-config.js";
+import { courseDigest } from "../config/load-run-config.js";
+import type { RunConfig } from "../config/run-config.js";
+import { loadDataset, type Dataset } from "../data/dataset.js";
+import { evaluateStudent } from "../evaluation/evaluate-student.js";
+import { LossSet } from "../losses/loss-set.js";
+import { createRolloutSource } from "../rollout/rollout-source.js";
+import type { StudentEngine } from "../rollout/student-engine.js";
+import { checkTeacherLimits } from "../teacher/check-limits.js";
+import type { TeacherClient } from "../teacher/teacher-client.js";
+import { runTraining } from "../training/trainer.js";
+import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
+import { stepsPerRound, totalSteps } from "../training/training-config.js";
+import { openStudent, openTrainingEngine, promptRoom, type OpenStudent } from "./open-student.js";
+import { openTeacher } from "./open-teacher.js";
+import { recordSamples } from "./record-samples.js";
+import { prepareRunDirectory } from "./run-directory.js";
+
+export interface TrainRunOptions {
+  readonly config: RunConfig;
+  readonly resume: boolean;
+  readonly abort: AbortSignal;
+  /** A sentence for people. */
+  readonly note: (text: string) => void;
+  readonly onStep: (record: StepRecord, steps: number) => void;
+}
+
+export interface TrainRunResult {
+  readonly runDir: string;
+  readonly checkpoint: string;
+  readonly interrupted: boolean;
+  readonly summary: Readonly<Record<string, unknown>>;
+}
+
+/** A whole run: everything is checked before the first step, everything that was opened is closed behind the last. */
+export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult> {
+  const { config, note } = options;
+  const losses = new LossSet(config.losses);
+  const student = await openStudent(config.student.model, {
+    revision: config.student.revision,
+    stopIds: config.rollout.stopIds,
+  });
+  const train = await loadRows(config, student, "train");
+  const held = await loadRows(config, student, "evaluation");
+  note(
+    `student ${student.dir} · ${train.rows.length} training rows${train.skipped > 0 ? ` (${train.skipped} too long)` : ""}${held.rows.length > 0 ? ` · ${held.rows.length} held out` : ""}`,
+  );
+  const teacher = needsTeacher(config)
+    ? await openTeacher(config.teacher, student.handshake, note)
+    : undefined;
+  try {
+    if (teacher !== undefined) {
+      const maxLength =
+        promptRoom(config, student.config.contextLength) + config.rollout.maxResponse;
+      checkTeacherLimits(teacher.description, {
+        requirement: losses.requirement(0),
+        rollout: config.rollout,
+        longestRow: longestOf(train, config, maxLength),
+      });
+    }
+    return await trainWith({ ...options, losses, student, train, held, teacher });
+  } finally {
+    teacher?.close();
+  }
+}
+
+interface Opened extends TrainRunOptions {
+  readonly losses: LossSet;
+  readonly student: OpenStudent;
+  readonly train: Dataset;
+  readonly held: Dataset;
+  readonly teacher: TeacherClient | undefined;
+}
+
+async function trainWith(opened: Opened): Promise<TrainRunResult> {
+  const { config, student, losses, train, teacher, resume } = opened;
+  const runDir = await prepareRunDirectory(config, resume);
+  const began = performance.now();
+  const model = await loadStudent(student.dir);
+  const { engine, close } = await openTrainingEngine(model, {
+    student,
+    threads: config.training.threads,
+    kvMemoryBytes: config.student.kvMemoryBytes,
+  });
+  try {
+    const source = createRolloutSource({
+      config: config.rollout,
+      rows: train.rows,
+      shuffle: config.data.shuffle,
+      runSeed: config.training.seed,
+      stopIds: student.stopIds,
+      engine,
+      ...(teacher === undefined ? {} : { teacher }),
+    });
+    const steps = totalSteps(config.training, config.rollout.rows);
+    const result = await runTraining({
+      model,
+      vocabulary: student.tokenizer.vocabularySize,
+      losses,
+      training: config.training,
+      optimizer: config.optimizer,
+      source: recordSamples(source, {
+        path: join(runDir, "rollouts.jsonl"),
+        samples: config.output.samples,
+        stepsPerRound: stepsPerRound(config.training, config.rollout.rows),
+        text: student.tokenizer,
+      }),
+      rolloutBatchSize: config.rollout.rows,
+      publishWeights: (weights) => engine.publish(weights),
+      ...evaluationOf(opened, engine),
+      runDir,
+      configDigest: courseDigest(config),
+      resume,
+      tokenizerDir: student.dir,
+      clock: { nowMs: () => performance.now() },
+      onStep: (record) => opened.onStep(record, steps),
+      abort: opened.abort,
+    });
+    const seconds = (performance.now() - began) / 1000;
+    const summary = { ...result.summary, seconds, checkpoint: result.checkpoint };
+    await writeFileAtomic(join(runDir, "summary.json"), [
+      Buffer.from(`${JSON.stringify(summary, undefined, 2)}\n`),
+    ]);
+    return { runDir, checkpoint: result.checkpoint, interrupted: result.interrupted, summary };
+  } finally {
+    await close();
+  }
+}
+
+/** The evaluation callback, if there are held-out rows. */
+function evaluationOf({ config, student, held, teacher, note }: Opened, engine: StudentEngine) {
+  if (held.rows.length === 0) return {};
+  return {
+    evaluate: async (): Promise<Readonly<Record<string, number>>> => {
+      const { measures } = await evaluateStudent({
+        engine,
+        rows: held.rows,
+        config: config.evaluation,
+        codec: student.tokenizer,
+        maxResponse: config.evaluation.maxResponse ?? config.rollout.maxResponse,
+        stopIds: student.stopIds,
+        teacher,
+      });
+      return { ...measures };
+    },
+    onEvaluation: ({ step, accuracy, count }: EvaluationRecord) =>
+      note(
+        `step ${step}: ${(100 * Number(accuracy)).toFixed(1)} % of ${count} held-out rows right`,
+      ),
+  };
+}
+
+async function loadRows(
+  config: RunConfig,
+  student: OpenStudent,
+  which: "train" | "evaluation",
+): Promise<Dataset> {
+  const files = config.data[which];
+  if (files === undefined) return { rows: [], skipped: 0 };
+  return loadDataset({
+    files,
+    config: config.data,
+    codec: student.tokenizer,
+    eosId: config.data.appendEos ? student.stopIds[0] : undefined,
+    maxResponse: which === "train" ? config.rollout.maxResponse : Infinity,
+    maxPrompt: promptRoom(config, student.config.contextLength),
+    limit: which === "train" ? config.data.limit : undefined,
+  });
+}
+
+function longestOf({ rows }: Dataset, { rollout }: RunConfig, bound: number): number {
+  const longest = rows.reduce((max, { prompt }) => Math.max(max, prompt.length), 0);
+  return Math.min(bound, longest + rollout.maxResponse);
+}

@@ -1,0 +1,111 @@
+import { invariant } from "@tandem/shared/errors/invariant.js";
+import {
+  NO_SIGNAL,
+  type SignalSpec,
+  type TeacherSignal,
+} from "@tandem/shared/wire/teacher-signal.js";
+
+import type { ScoringTeacher } from "../rollout/score-rollouts.js";
+import type { StudentEngine } from "../rollout/student-engine.js";
+import { joinTokens } from "../rollout/score-rollouts.js";
+import type { EvaluatedRow } from "./evaluate-student.js";
+
+/** What the teacher thinks of text that the student wrote, means over its tokens. */
+export interface TeacherComparison {
+  /** KL(teacher ‖ student) over the teacher's 64 best ids and one bucket for the rest, nats. */
+  readonly teacherKl: number;
+  /** Fraction of the student's tokens that are the teacher's best. */
+  readonly teacherAgreement: number;
+  /** log P_teacher of the student's tokens, nats. */
+  readonly teacherLogProbability: number;
+}
+
+const TOP_K = 64;
+
+/** Scores the student's own text with the teacher and, at the teacher's ids, with the student. */
+export async function compareWithTeacher(
+  engine: StudentEngine,
+  teacher: ScoringTeacher,
+  rows: readonly EvaluatedRow[],
+): Promise<TeacherComparison> {
+  const topK = Math.min(TOP_K, engine.runner.vocabulary);
+  const spec: SignalSpec = { ...NO_SIGNAL, topK, token: true };
+  const texts = rows.map(({ row, response }) => ({
+    prompt: row.prompt,
+    response: response.tokens,
+  }));
+  const answers = await Promise.all(
+    texts.map((text) =>
+      teacher.score({ tokens: joinTokens(text), from: text.prompt.length, signal: spec }),
+    ),
+  );
+  let count = 0;
+  const sums = { kl: 0, agreement: 0, logProbability: 0 };
+  for (const [i, text] of texts.entries()) {
+    const signal = answers[i]?.signal;
+    invariant(signal !== undefined, "a signal was asked for");
+    const own = await studentAtTeacherIds(engine, text, signal);
+    for (let r = 0; r < signal.count; r++) {
+      count++;
+      sums.kl += klOfRow(signal, own, r);
+      sums.agreement += signal.rank?.[r] === 0 ? 1 : 0;
+      sums.logProbability += (signal.tokenLogit?.[r] ?? 0) - (signal.lse?.[r] ?? 0);
+    }
+  }
+  const mean = (sum: number) => (count === 0 ? 0 : sum / count);
+  return {
+    teacherKl: mean(sums.kl),
+    teacherAgreement: mean(sums.agreement),
+    teacherLogProbability: mean(sums.logProbability),
+  };
+}
+
+async function studentAtTeacherIds(
+  engine: StudentEngine,
+  text: { readonly prompt: Uint32Array; readonly response: Uint32Array },
+  signal: TeacherSignal,
+): Promise<TeacherSignal> {
+  const tokens = joinTokens(text);
+  const cache = engine.newCache();
+  const result = await engine.step([
+    {
+      cache,
+      past: 0,
+      tokens: tokens.subarray(0, tokens.length - 1),
+      maxLength: tokens.length,
+      head: {
+        first: text.prompt.length - 1,
+        targets: text.response,
+        spec: { ...NO_SIGNAL, lse: true },
+        atOffsets: Uint32Array.from({ length: signal.count + 1 }, (_, r) => r * signal.topK),
+        atIds: signal.topIds as Uint32Array,
+      },
+    },
+  ]);
+  engine.release(cache);
+  const own = result.rows[0]?.signal;
+  invariant(own !== undefined, "a signal was asked for");
+  return own;
+}
+
+/** Σ_v p log(p/q) over the list and the rest as one event; an event without teacher mass adds nothing. */
+function klOfRow(teacher: TeacherSignal, student: TeacherSignal, r: number): number {
+  const k = teacher.topK;
+  const lseTeacher = teacher.lse?.[r] as number;
+  const lseStudent = student.lse?.[r] as number;
+  let kl = 0;
+  let studentMass = 0;
+  for (let j = 0; j < k; j++) {
+    const logP = (teacher.topLogits?.[r * k + j] as number) - lseTeacher;
+    const logQ = (student.atLogits?.[r * k + j] as number) - lseStudent;
+    studentMass += Math.exp(logQ);
+    if (logP > -Infinity) kl += Math.exp(logP) * (logP - logQ);
+  }
+  const logTail = teacher.logTail?.[r] as number;
+  if (logTail > -Infinity) {
+    // Never below the smallest float32 step of a mass near one: the student's rest is known by subtraction only.
+    const studentTail = Math.max(1 - studentMass, 2 ** -24);
+    kl += Math.exp(logTail) * (logTail - Math.log(studentTail));
+  }
+  return kl;
+}

@@ -1,0 +1,3 @@
+import { runCommandLine } from "./cli/run-command-line.js";
+
+process.exitCode = await runCommandLine(process.argv);
