@@ -121,9 +121,9 @@ def load(name, dtype):
 
 
 def token_rows(generator, vocabulary, lengths):
-    """[prompt length, tokens] pairs."""
+    """[prompt length, tokens] pairs. Without id 2: it is the models' pad_token_id, whose embedding gets no gradient in torch.nn.Embedding."""
     return [
-        [prompt, torch.randint(0, vocabulary, (prompt + response,), generator=generator).tolist()]
+        [prompt, torch.randint(3, vocabulary, (prompt + response,), generator=generator).tolist()]
         for prompt, response in lengths
     ]
 

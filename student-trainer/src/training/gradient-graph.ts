@@ -47,7 +47,8 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
   let lossSums: GraphTensor | undefined;
   const keptGradients: GraphTensor[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
-    const rows = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+    // Cut off from the body: with a tied head there would be a second path from the loss to the embedding.
+    const rows = g.stopGradient(g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C"))); // [C,D]
     const sums = chunkLosses(g, options, { rows, weight, scalars, chunk }); // [L]
     const seeds = [lossWeights];
     const [byHead, byRows] = gradients(g, { outputs: [sums], seeds, wrt: [head, rows] });

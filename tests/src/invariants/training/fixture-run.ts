@@ -8,7 +8,11 @@ import { philox4x32 } from "@tandem/shared/numeric/philox.js";
 import { initFromScratch } from "@tandem/student-trainer/checkpoint/init-student.js";
 import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
 import { optimizerSchema } from "@tandem/student-trainer/optim/optimizer-config.js";
-import { AUTHOR, type Rollout, type RolloutBatch } from "@tandem/student-trainer/rollout/rollout.js";
+import {
+  AUTHOR,
+  type Rollout,
+  type RolloutBatch,
+} from "@tandem/student-trainer/rollout/rollout.js";
 import type { JsonValue, RolloutSource } from "@tandem/student-trainer/training/rollout-source.js";
 import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";
 import { runTraining, type TrainerOptions } from "@tandem/student-trainer/training/trainer.js";
@@ -57,14 +61,19 @@ export class WeightedText implements RolloutSource {
   async next(): Promise<RolloutBatch> {
     const index = this.#next;
     this.#next += 1;
-    const rollouts = Array.from({ length: ROLLOUTS_PER_BATCH }, (_, row) => this.#rollout(index, row));
+    const rollouts = Array.from({ length: ROLLOUTS_PER_BATCH }, (_, row) =>
+      this.#rollout(index, row),
+    );
     return { index, rollouts, stats: NO_STATS, teacherWaitMs: 0, seconds: 0 };
   }
 
   #rollout(index: number, row: number): Rollout {
     const words = (position: number) => philox4x32([index, row, position, 99], [this.#weights, 1]);
     const length = 3 + ((words(0)[0] as number) % 9);
-    const response = Uint32Array.from({ length }, (_, at) => (words(at + 1)[0] as number) % TINY_LLAMA.vocabSize);
+    const response = Uint32Array.from(
+      { length },
+      (_, at) => (words(at + 1)[0] as number) % TINY_LLAMA.vocabSize,
+    );
     return {
       row,
       sample: 0,
@@ -95,9 +104,12 @@ export interface RunVariant {
 }
 
 /** Runs it with a new process's worth of objects: model, source, trainer. */
-export async function runTiny({ runDir, training = {}, resume = false, abortAfter }: RunVariant): Promise<
-  Awaited<ReturnType<typeof runTraining>>
-> {
+export async function runTiny({
+  runDir,
+  training = {},
+  resume = false,
+  abortAfter,
+}: RunVariant): Promise<Awaited<ReturnType<typeof runTraining>>> {
   const source = new WeightedText();
   const controller = new AbortController();
   const options: TrainerOptions = {

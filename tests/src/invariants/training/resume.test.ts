@@ -22,7 +22,10 @@ describe("a resumed run", () => {
       const whole = await newDir();
       const { checkpoint } = await runTiny({ runDir: whole, training: { staleness } });
       const expected = await curveOf(whole);
-      assert.equal(expected.filter((record) => (record as { kind: string }).kind === "step").length, STEPS);
+      assert.equal(
+        expected.filter((record) => (record as { kind: string }).kind === "step").length,
+        STEPS,
+      );
       // Step 2 ends a pass, 4 a round, 5 is in the middle of one.
       for (const abortAfter of [1, 2, 4, 5, 11]) {
         const parts = await newDir();

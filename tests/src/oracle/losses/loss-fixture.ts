@@ -32,7 +32,8 @@ export interface LossFixture {
 }
 
 export async function readLossFixture(vocabulary: number): Promise<LossFixture> {
-  const path = (file: string) => fileURLToPath(new URL(`../../../fixtures/training/${file}`, import.meta.url));
+  const path = (file: string) =>
+    fileURLToPath(new URL(`../../../fixtures/training/${file}`, import.meta.url));
   const tensors = await readTensors(path(`losses-${vocabulary}.safetensors`));
   const targets = Uint32Array.from(tensors.get("targets")!);
   return {
@@ -144,4 +145,3 @@ function temperedParts(
     ...(logTailAt && { logTailAt }),
   };
 }
-
