@@ -10,6 +10,7 @@ import type { RunConfig } from "../config/run-config.js";
 import { loadDataset, type Dataset } from "../data/dataset.js";
 import { evaluateStudent } from "../evaluation/evaluate-student.js";
 import { LossSet } from "../losses/loss-set.js";
+import { usesStudent } from "../rollout/rollout-config.js";
 import { createRolloutSource } from "../rollout/rollout-source.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
@@ -98,6 +99,8 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
       engine,
       ...(teacher === undefined ? {} : { teacher }),
     });
+    // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
+    const writesOwnText = usesStudent(config.rollout) || losses.requirement(0).studentTopK > 0;
     const steps = totalSteps(config.training, config.rollout.rows);
     const result = await runTraining({
       model,
@@ -112,8 +115,13 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
         text: student.tokenizer,
       }),
       rolloutBatchSize: config.rollout.rows,
-      publishWeights: (weights) => engine.publish(weights),
-      ...evaluationOf(opened, engine),
+      publishWeights: async (weights) => {
+        if (writesOwnText) await engine.publish(weights);
+      },
+      ...evaluationOf(opened, async () => {
+        if (!writesOwnText) await engine.publish(model.weights);
+        return engine;
+      }),
       runDir,
       configDigest: courseDigest(config),
       resume,
@@ -134,12 +142,15 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
 }
 
 /** The evaluation callback, if there are held-out rows. */
-function evaluationOf({ config, student, held, teacher, note }: Opened, engine: StudentEngine) {
+function evaluationOf(
+  { config, student, held, teacher, note }: Opened,
+  current: () => Promise<StudentEngine>,
+) {
   if (held.rows.length === 0) return {};
   return {
     evaluate: async (): Promise<Readonly<Record<string, number>>> => {
       const { measures } = await evaluateStudent({
-        engine,
+        engine: await current(),
         rows: held.rows,
         config: config.evaluation,
         codec: student.tokenizer,

@@ -89,3 +89,8 @@ export function writesWithTeacher({ kind, otherwise, lambda }: RolloutConfig): b
   if (kind === "mixed") return otherwise === "sequence" && lambda < 1;
   return kind === "skd" || kind === "sequence";
 }
+
+/** Does the student write, so that its weights must follow the training? */
+export function usesStudent({ kind, lambda }: RolloutConfig): boolean {
+  return kind === "mixed" ? lambda > 0 : kind === "skd" || kind === "on-policy";
+}
