@@ -7,6 +7,8 @@ const options = z.strictObject({});
  * distillation on text that the teacher wrote: Kim & Rush 2016 (arXiv 1606.07947) eq. 8. */
 export const crossEntropy: LossDefinition<z.output<typeof options>> = {
   name: "cross-entropy",
+  summary: "−log q(token)",
+  source: "maximum likelihood; Kim & Rush 2016, arXiv 1606.07947",
   options,
   requires: () => ({}),
   perToken: (ops, { logits, targets }) => {

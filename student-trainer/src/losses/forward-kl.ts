@@ -11,6 +11,8 @@ import type { LossDefinition } from "./loss-definition.js";
  * vocabulary; with a top list the rest is one bucket, whose optimum is unbiased on the list. */
 export const forwardKl: LossDefinition<DivergenceOptions> = {
   name: "forward-kl",
+  summary: "KL(p‖q)",
+  source: "Hinton et al. 2015, arXiv 1503.02531",
   options: divergenceOptions,
   requires: divergenceRequirement,
   perToken: (ops, inputs, options) => klFromTeacher(ops, atomLaws(ops, inputs, options)),

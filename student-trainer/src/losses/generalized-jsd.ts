@@ -1,11 +1,11 @@
-import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { atomLaws, finite, klFromStudent, klFromTeacher, type AtomLaws } from "./atoms.js";
+import { atomLaws, finite, klFromStudent, klFromTeacher } from "./atoms.js";
 import {
   divergenceOptions,
   divergenceRequirement,
   type DivergenceOptions,
 } from "./divergence-options.js";
+import { logMixture } from "./log-mixture.js";
 import type { LossDefinition } from "./loss-definition.js";
 
 export interface JsdOptions extends DivergenceOptions {
@@ -17,6 +17,8 @@ export interface JsdOptions extends DivergenceOptions {
  * KL(q‖p), although JSD(β) itself vanishes there; so the loss jumps at the ends, and near them it is about β·KL(p‖q). */
 export const generalizedJsd: LossDefinition<JsdOptions> = {
   name: "generalized-jsd",
+  summary: "β·KL(p‖m) + (1−β)·KL(q‖m), m = βp + (1−β)q",
+  source: "GKD, arXiv 2306.13649",
   options: divergenceOptions.extend({
     beta: z.number().min(0).max(1).default(0.5).describe("weight of the teacher in the mixture"),
   }),
@@ -36,16 +38,3 @@ export const generalizedJsd: LossDefinition<JsdOptions> = {
     return ops.reduceSum(weighted, { axes: [1] });
   },
 };
-
-/** log(β·p + (1−β)·q) without leaving the logarithm. */
-function logMixture<T extends Tensor>(
-  ops: TensorOps<T>,
-  { teacher, student }: AtomLaws<T>,
-  beta: number,
-): T {
-  const a = ops.add(teacher, ops.scalar(Math.log(beta)));
-  const b = ops.add(student, ops.scalar(Math.log(1 - beta)));
-  const larger = ops.stopGradient(ops.maximum(a, b));
-  const sum = ops.add(ops.exp(ops.sub(a, larger)), ops.exp(ops.sub(b, larger)));
-  return ops.add(larger, ops.log(sum));
-}

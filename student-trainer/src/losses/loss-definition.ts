@@ -1,5 +1,5 @@
 /** The contract between a loss and the trainer. A loss is one file that exports one definition and is listed in `loss-registry.ts`. */
-import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
+import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import type { z } from "zod";
 import type { Schedule } from "./schedule.js";
@@ -14,6 +14,8 @@ export interface LossInputs<T> {
   readonly teacher: TeacherTensors<T>;
   /** The current values of the loss's scheduled numbers, f32 scalars. */
   readonly scalars: Readonly<Record<string, T>>;
+  /** The loss's `columns`, f32 [n] each. */
+  readonly columns: Readonly<Record<string, T>>;
 }
 
 /** The parts of the teacher's signal that were asked for, row by row beside the student's logits. */
@@ -67,11 +69,38 @@ export interface LossRequirement {
   readonly scalars?: Readonly<Record<string, Schedule>>;
 }
 
+/** A position as it is known before anything is computed. */
+export interface MinibatchPosition {
+  /** Its share in the minibatch's loss, > 0. */
+  readonly coefficient: number;
+  /** The token at the position was sampled from the student. */
+  readonly byStudent: boolean;
+  readonly signal: TeacherSignal | undefined;
+  /** Row of the signal. */
+  readonly row: number;
+}
+
+/** Numbers of each position that depend on the other positions of the minibatch (medians, counts), so that no graph which sees only
+ * some of the positions could compute them: from the teacher's signal alone, before the minibatch is cut into pieces. */
+export interface LossColumns<Options> {
+  readonly names: readonly string[];
+  /** One array per name, with a number for each position. */
+  readonly compute: (
+    positions: readonly MinibatchPosition[],
+    options: Options,
+  ) => readonly Float32Array[];
+}
+
 export interface LossDefinition<Options = unknown> {
   /** The exact name in configurations. */
   readonly name: string;
+  /** One line for lists. */
+  readonly summary: string;
+  /** Paper, with its arXiv number. */
+  readonly source: string;
   readonly options: z.ZodType<Options>;
   readonly requires: (options: Options) => LossRequirement;
+  readonly columns?: LossColumns<Options>;
   /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
    * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */
   readonly perToken: <T extends Tensor>(

@@ -4,13 +4,22 @@ import { z } from "zod";
 import { crossEntropy } from "./cross-entropy.js";
 import { forwardKl } from "./forward-kl.js";
 import { generalizedJsd } from "./generalized-jsd.js";
-import type { LossDefinition, LossInputs, LossRequirement } from "./loss-definition.js";
+import type {
+  LossDefinition,
+  LossInputs,
+  LossRequirement,
+  MinibatchPosition,
+} from "./loss-definition.js";
 import { reverseKl } from "./reverse-kl.js";
 
 /** A loss whose options are chosen. */
 export interface ConfiguredLoss {
   readonly name: string;
   readonly requirement: LossRequirement;
+  readonly columns: {
+    readonly names: readonly string[];
+    readonly compute: (positions: readonly MinibatchPosition[]) => readonly Float32Array[];
+  };
   readonly perToken: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T;
 }
 
@@ -55,6 +64,10 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     return {
       name,
       requirement: definition.requires(options),
+      columns: {
+        names: definition.columns?.names ?? [],
+        compute: (positions) => definition.columns?.compute(positions, options) ?? [],
+      },
       perToken: (ops, inputs) => definition.perToken(ops, inputs, options),
     };
   };

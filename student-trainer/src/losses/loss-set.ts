@@ -1,7 +1,12 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 import { z } from "zod";
-import type { LossInputs, TeacherTensors, TemperedTensors } from "./loss-definition.js";
+import type {
+  LossInputs,
+  MinibatchPosition,
+  TeacherTensors,
+  TemperedTensors,
+} from "./loss-definition.js";
 import { configureLoss, type ConfiguredLoss } from "./loss-registry.js";
 import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
 
@@ -25,12 +30,14 @@ export interface SignalRequirement {
 }
 
 /** What the graph is fed for a loss set beside logits and targets; the teacher's temperatures by slot, not by name. */
-export interface LossSetInputs<T> extends Omit<LossInputs<T>, "teacher" | "scalars"> {
+export interface LossSetInputs<T> extends Omit<LossInputs<T>, "teacher" | "scalars" | "columns"> {
   readonly teacher: Omit<TeacherTensors<T>, "tempered"> & {
     readonly tempered: readonly TemperedTensors<T>[];
   };
   /** f32 scalars in the order of `scalarsAt`. */
   readonly scalars: readonly T[];
+  /** f32 [n] each, in the order of `columns`. */
+  readonly columns: readonly T[];
 }
 
 interface Member extends ConfiguredLoss {
@@ -112,6 +119,16 @@ export class LossSet {
     return this.#scalars.map(({ schedule }) => scheduleAt(schedule, progress));
   }
 
+  /** How many numbers per position `columns` computes. */
+  get columnCount(): number {
+    return this.#members.reduce((count, { columns }) => count + columns.names.length, 0);
+  }
+
+  /** What the losses must know of the whole minibatch: a number for each position, in arrays of a fixed order. */
+  columns(positions: readonly MinibatchPosition[]): readonly Float32Array[] {
+    return this.#members.flatMap(({ columns }) => columns.compute(positions));
+  }
+
   /** The unweighted loss of each position, f32 [n], for each loss. */
   perToken<T extends Tensor>(ops: TensorOps<T>, inputs: LossSetInputs<T>): readonly T[] {
     return this.#members.map((member, index) => {
@@ -129,8 +146,17 @@ export class LossSet {
           tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
         },
         scalars: Object.fromEntries(scalars) as Record<string, T>,
+        columns: this.#columnsOf(index, inputs.columns),
       });
     });
+  }
+
+  #columnsOf<T>(member: number, all: readonly T[]): Record<string, T> {
+    const before = this.#members
+      .slice(0, member)
+      .reduce((count, { columns }) => count + columns.names.length, 0);
+    const { names } = this.#members[member]!.columns;
+    return Object.fromEntries(names.map((name, at) => [name, all[before + at]!]));
   }
 
   #slotOf(tau: Schedule): number {

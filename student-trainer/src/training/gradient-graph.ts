@@ -7,6 +7,7 @@ import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
 import { gradients } from "../autodiff/gradients.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { teacherTensors } from "./teacher-tensors.js";
+import { columnName } from "./pack-microbatch.js";
 import { signalInputs } from "./signal-inputs.js";
 
 export interface GradientGraphOptions {
@@ -137,6 +138,7 @@ function chunkLosses(
     targets: input("targets", "i64"),
     teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
     scalars,
+    columns: Array.from({ length: losses.columnCount }, (_, at) => input(columnName(at), "f32")),
   });
   const sums = perToken.map((values) =>
     g.reduceSum(g.mul(values, coefficients), { keepDims: true }),

@@ -7,6 +7,13 @@ import type { SignalInput } from "./signal-inputs.js";
 export interface WeightedRollout {
   readonly rollout: Rollout;
   readonly coefficients: ArrayLike<number>;
+  /** The losses' columns (`LossSet.columns`), each with a number per response position; left out: none. */
+  readonly columns?: readonly Float32Array[];
+}
+
+/** The feed of a column, before the chunk's number. */
+export function columnName(index: number): string {
+  return `column.${index}`;
 }
 
 export interface PackOptions {
@@ -28,13 +35,14 @@ export interface PackedMicrobatch {
   readonly chunks: number;
   /** n: positions that carry loss. */
   readonly lossPositions: number;
-  /** `ids` [B,T], `lossRows` [chunks,C] and per chunk c `targets.c` [C], `coefficients.c` [C] and the signal's `NAME.c`. */
+  /** `ids` [B,T], `lossRows` [chunks,C] and per chunk c `targets.c` [C], `coefficients.c` [C], `column.I.c` [C] and the signal's `NAME.c`. */
   readonly feeds: Readonly<Record<string, HostTensor>>;
 }
 
 /** One position that carries loss. */
 interface LossPosition {
   readonly rollout: Rollout;
+  readonly columns: readonly Float32Array[];
   /** Index in the response, which is also the row of the signal. */
   readonly index: number;
   /** Row of the flattened hidden states [B·T] whose logits predict the token. */
@@ -68,20 +76,23 @@ export function packMicrobatch(
     feeds: {
       ids: i64Tensor(widen(packIds(sequences, positions, vocabulary)), [rows, positions]),
       ...packLossRows(lossPositions, chunks, size),
+      ...packColumns(lossPositions, sequences[0]?.columns?.length ?? 0, { chunks, size }),
       ...packSignals(lossPositions, signalInputs, chunks, size),
     },
   };
 }
 
 function lossPositionsOf(
-  { rollout, coefficients }: WeightedRollout,
+  { rollout, coefficients, columns = [] }: WeightedRollout,
   firstRow: number,
 ): LossPosition[] {
   const found: LossPosition[] = [];
   for (let index = 0; index < rollout.response.length; index++) {
     const coefficient = coefficients[index] as number;
     const hiddenRow = firstRow + rollout.prompt.length + index - 1;
-    if (coefficient !== 0) found.push({ rollout, index, hiddenRow, coefficient });
+    if (coefficient !== 0) {
+      found.push({ rollout, columns, index, hiddenRow, coefficient });
+    }
   }
   return found;
 }
@@ -128,6 +139,23 @@ function packLossRows(
     const [from, to] = [chunk * size, (chunk + 1) * size];
     feeds[`targets.${chunk}`] = i64Tensor(wideTargets.subarray(from, to), [size]);
     feeds[`coefficients.${chunk}`] = f32Tensor(coefficients.subarray(from, to), [size]);
+  }
+  return feeds;
+}
+
+function packColumns(
+  lossPositions: readonly LossPosition[],
+  count: number,
+  { chunks, size }: { readonly chunks: number; readonly size: number },
+): Record<string, HostTensor> {
+  const feeds: Record<string, HostTensor> = {};
+  for (let column = 0; column < count; column++) {
+    const data = new Float32Array(chunks * size);
+    lossPositions.forEach(({ columns, index }, at) => (data[at] = columns[column]![index]!));
+    for (let chunk = 0; chunk < chunks; chunk++) {
+      const view = data.subarray(chunk * size, (chunk + 1) * size);
+      feeds[`${columnName(column)}.${chunk}`] = f32Tensor(view, [size]);
+    }
   }
   return feeds;
 }

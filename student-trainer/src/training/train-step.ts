@@ -7,6 +7,7 @@ import { learningRateAt } from "../optim/learning-rate.js";
 import type { OptimizerConfig } from "../optim/optimizer-config.js";
 import type { Rollout } from "../rollout/rollout.js";
 import { GradientEngine } from "./gradient-engine.js";
+import { minibatchColumns } from "./minibatch-columns.js";
 import { portions } from "./minibatches.js";
 import { packMicrobatch } from "./pack-microbatch.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
@@ -108,8 +109,13 @@ export class TrainStep {
       kept.map(({ response }) => new Uint8Array(response.length).fill(1)),
       reduction,
     );
+    const columns = minibatchColumns(losses, kept, coefficients);
     const weighted = kept
-      .map((rollout, index) => ({ rollout, coefficients: coefficients[index]! }))
+      .map((rollout, index) => ({
+        rollout,
+        coefficients: coefficients[index]!,
+        columns: columns[index]!,
+      }))
       .sort((a, b) => lengthOf(b.rollout) - lengthOf(a.rollout));
     let tokens = 0;
     for (const [index, sequences] of portions(weighted, microBatchSize ?? kept.length).entries()) {

@@ -62,6 +62,7 @@ export function buildLossGraph(config: readonly object[], rows: number, vocabula
     targets: g.input("targets", "i64", [rows]),
     teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
     scalars: [],
+    columns: [],
   });
   const [gradient] = gradients(g, { outputs: [perToken!], wrt: [logits] });
   g.output("perToken", perToken!);
