@@ -1,3 +1,4 @@
+import { multiplyDims } from "../../tensor/dim.js";
 import type { CausalAttentionOptions, Dim, Shape } from "../../tensor/tensor-ops.js";
 import type { GraphTensor, NodeOf } from "../graph.js";
 import type { OnnxAttributes } from "../onnx-model.js";
@@ -27,17 +28,35 @@ export function mergeHeads(
   return lowering.reshape(transposed, [rows, positions, heads, width / heads], merged);
 }
 
-export function lowerCausalAttention(
-  lowering: Lowering,
-  { inputs, attributes }: NodeOf<"causalAttention">,
-): string {
-  return lowering.emit("Attention", lowering.namesOf(inputs), {
-    attributes: {
-      ...causal(attributes),
-      q_num_heads: { int: attributes.heads },
-      kv_num_heads: { int: attributes.kvHeads },
-    },
-  });
+/** One kernel where only the output is wanted. Where the probabilities are needed besides (for the gradient), they are
+ * computed once and multiply the values. */
+export function lowerCausalAttention(lowering: Lowering, node: NodeOf<"causalAttention">): string {
+  const { inputs, attributes } = node;
+  const [q, k, v] = inputs as readonly [GraphTensor, GraphTensor, GraphTensor];
+  const { heads, kvHeads } = attributes;
+  if (!lowering.needs("causalProbabilities", [q, k], attributes)) {
+    return lowering.emit("Attention", lowering.namesOf(inputs), {
+      attributes: {
+        ...causal(attributes),
+        q_num_heads: { int: heads },
+        kv_num_heads: { int: kvHeads },
+      },
+    });
+  }
+  const [rows, positions, width] = q.shape as readonly [Dim, Dim, number];
+  const folded = [rows, kvHeads, multiplyDims(heads / kvHeads, positions)];
+  const probabilities = lowering.reshape(
+    lowerCausalProbabilities(lowering, [q, k], attributes),
+    [rows, heads, positions, positions],
+    [...folded, positions],
+  );
+  const values = splitHeads(lowering, v, kvHeads);
+  const output = lowering.reshape(
+    lowering.emit("MatMul", [probabilities, values]),
+    [...folded, width / heads],
+    [rows, heads, positions, width / heads],
+  );
+  return mergeHeads(lowering, output, q.shape, heads);
 }
 
 function causal({ scale }: CausalAttentionOptions): OnnxAttributes {
@@ -47,10 +66,9 @@ function causal({ scale }: CausalAttentionOptions): OnnxAttributes {
 /** softmax(scale·q·kᵀ + causal mask), query heads folded onto the key head they share. */
 export function lowerCausalProbabilities(
   lowering: Lowering,
-  { inputs, attributes }: NodeOf<"causalProbabilities">,
+  [q, k]: readonly [GraphTensor, GraphTensor],
+  { heads, kvHeads, scale }: CausalAttentionOptions,
 ): string {
-  const [q, k] = inputs as readonly [GraphTensor, GraphTensor];
-  const { heads, kvHeads, scale } = attributes;
   const [rows, positions, width] = q.shape as readonly [Dim, Dim, number];
   const group = heads / kvHeads;
   const d = width / heads;
@@ -86,7 +104,8 @@ function causalMask(lowering: Lowering, positions: Dim): string {
   return lowering.emit("Where", [visible, lowering.float(0), lowering.float(-Infinity)]);
 }
 
-/** CPU: TensorScatter into the slots (in place when fed and fetched buffer are one), then Attention over the valid part. */
+/** CPU: TensorScatter of the new positions into the slots, then Attention over the valid part. Slots that are not fetched are
+ * updated in a scratch copy of one layer, which stays in the cache and costs little beside reading the slots at all. */
 export function lowerSlotAttention(
   lowering: Lowering,
   { inputs, attributes }: NodeOf<"slotAttention">,
@@ -99,19 +118,23 @@ export function lowerSlotAttention(
     GraphTensor,
     GraphTensor,
   ];
-  const { heads, kvHeads } = attributes;
   const scatter = (slots: GraphTensor, update: GraphTensor): string =>
-    lowering.emit("TensorScatter", [
-      lowering.nameOf(slots),
-      splitHeads(lowering, update, kvHeads),
-      lowering.nameOf(starts),
-    ]);
+    lowering.emit("TensorScatter", lowering.namesOf([slots, update, starts]), {
+      attributes: { axis: { int: 1 } },
+    });
   const keys = scatter(keySlots, k);
   const values = scatter(valueSlots, v);
   const lengths = lowering.emit("Add", [lowering.nameOf(starts), lowering.size(q.shape[1] as Dim)]);
-  const queries = splitHeads(lowering, q, heads);
-  const output = lowering.emit("Attention", [queries, keys, values, "", "", "", lengths], {
-    attributes: causal(attributes),
-  });
-  return [mergeHeads(lowering, output, q.shape, heads), keys, values];
+  const output = lowering.emit(
+    "Attention",
+    [lowering.nameOf(q), keys, values, "", "", "", lengths],
+    {
+      attributes: {
+        ...causal(attributes),
+        q_num_heads: { int: attributes.heads },
+        kv_num_heads: { int: attributes.kvHeads },
+      },
+    },
+  );
+  return [output, keys, values];
 }

@@ -18,7 +18,7 @@ export const inferenceOnlyTypes = {
     const width = headWidth(q, k, options);
     requireDType(starts, "i64", "the starts of slotAttention");
     const rows = q.shape[0] as Dim;
-    const slots = [rows, options.kvHeads, keySlots.shape[2] as Dim, width];
+    const slots = [rows, keySlots.shape[1] as Dim, options.kvHeads * width];
     const fits =
       q.shape.length === 3 &&
       sameShape(k.shape, v.shape) &&

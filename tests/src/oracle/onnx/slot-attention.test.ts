@@ -24,7 +24,7 @@ const OPTIONS = { heads: 4, kvHeads: 2, scale: 0.5 };
 async function compile(): Promise<Session> {
   const g = new GraphBuilder();
   const keyWidth = OPTIONS.kvHeads * WIDTH;
-  const slotShape = ["R", OPTIONS.kvHeads, "S", WIDTH];
+  const slotShape = ["R", "S", keyWidth];
   const result = g.slotAttention(
     {
       q: g.input("q", "f32", ["R", "L", OPTIONS.heads * WIDTH]),
@@ -64,7 +64,7 @@ describe("slotAttention", () => {
     const v = sequence(OPTIONS.kvHeads * WIDTH, 600);
     const expected = new ReferenceOps().causalAttention(q, k, v, OPTIONS);
     const session = await compile();
-    const slotShape = [ROWS, OPTIONS.kvHeads, SLOT, WIDTH];
+    const slotShape = [ROWS, SLOT, OPTIONS.kvHeads * WIDTH];
     const size = slotShape.reduce((a, b) => a * b, 1);
     // Garbage of an earlier occupant must not be seen.
     const keys = f32Tensor(new Float32Array(size).fill(7), slotShape);
