@@ -4,18 +4,20 @@ import type { Graph, GraphTensor } from "../onnx/graph.js";
 import { GraphBuilder } from "../onnx/graph-builder.js";
 import type { BoundWeights } from "./bound-weights.js";
 
-/** Names of a layer's KV slots, as fed and as fetched. */
+/** Names of what a layer is fed (its slots) and gives back (keys and values of the new tokens). */
 export function slotNames(layer: number) {
   return {
-    keyIn: `key.${layer}`,
-    valueIn: `value.${layer}`,
-    keyOut: `key.${layer}.next`,
-    valueOut: `value.${layer}.next`,
+    keySlots: `key.${layer}`,
+    valueSlots: `value.${layer}`,
+    newKeys: `key.${layer}.new`,
+    newValues: `value.${layer}.new`,
   } as const;
 }
 
 /** The transformer over KV slots. Inputs: ids [N], cos and sin [N,d/2] or positions [N], pack [N], unpack [R,L], starts [R],
- * hiddenRows [M], key.i and value.i [R,KH,S,d]. Outputs: hidden [N,D], layer.i [M,D] (the residual stream at the chosen rows), the slots. */
+ * hiddenRows [M], key.i and value.i [R,S,KH·d].
+ * Outputs: hidden [N,D], layer.i [M,D] (the residual stream at the chosen rows), key.i.new and value.i.new [N,KH·d], for the caller to
+ * write into the slots: fetching whole slots would copy them at every run. */
 export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Graph {
   const builder = new GraphBuilder();
   const { heads, kvHeads, headDim } = config;
@@ -28,20 +30,20 @@ export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Grap
 
   const attend = (layer: number, q: GraphTensor, k: GraphTensor, v: GraphTensor): GraphTensor => {
     const names = slotNames(layer);
-    const slot = (name: string) => builder.input(name, "f32", ["R", kvHeads, "S", headDim]);
-    const { output, keySlots, valueSlots } = builder.slotAttention(
+    const slot = (name: string) => builder.input(name, "f32", ["R", "S", kvHeads * headDim]);
+    const { output } = builder.slotAttention(
       {
         q: builder.gather(q, unpack, 0), // [R,L,H·d]
         k: builder.gather(k, unpack, 0),
         v: builder.gather(v, unpack, 0),
-        keySlots: slot(names.keyIn),
-        valueSlots: slot(names.valueIn),
+        keySlots: slot(names.keySlots),
+        valueSlots: slot(names.valueSlots),
         starts,
       },
       { heads, kvHeads, scale: 1 / Math.sqrt(headDim) },
     );
-    builder.output(names.keyOut, keySlots);
-    builder.output(names.valueOut, valueSlots);
+    builder.output(names.newKeys, k);
+    builder.output(names.newValues, v);
     return builder.gather(builder.reshape(output, ["R*L", heads * headDim]), pack, 0); // [N,H·d]
   };
 

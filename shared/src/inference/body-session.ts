@@ -10,8 +10,13 @@ import type { BodyBatch } from "./collate.js";
 import type { KvBucket } from "./kv-bucket.js";
 
 export interface BodyOutput {
+  /** Number of blocks. */
+  readonly layers: number;
   /** f32 [N,D], behind the final norm. */
   readonly hidden: Float32Array;
+  /** Keys and values of the new tokens, f32 [N,KH·d] each. */
+  keys(layer: number): Float32Array;
+  values(layer: number): Float32Array;
   /** Residual stream at the rows asked for, f32 [M,D] per layer. */
   layer(index: number): Float32Array;
 }
@@ -40,7 +45,7 @@ export class BodySession {
     );
   }
 
-  /** Computes a batch whose rows occupy neighbouring slots of the bucket, the first of them `firstSlot`; writes their keys and values. */
+  /** Computes a batch whose rows occupy neighbouring slots of the bucket, the first of them `firstSlot`. The slots are read, not written. */
   async run(
     batch: BodyBatch,
     {
@@ -60,19 +65,24 @@ export class BodySession {
       ...this.#places(batch.positions),
     };
     const fetches: Record<string, HostTensor | null> = { hidden: null };
-    const slotShape = [batch.rows, kvHeads, bucket.slotLength, headDim];
+    const slotShape = [batch.rows, bucket.slotLength, kvHeads * headDim];
     for (let i = 0; i < layers; i++) {
       const names = slotNames(i);
       const { key, value } = bucket.view(i, firstSlot, batch.rows);
-      // The same buffers are fed and fetched: keys and values are written in place.
-      feeds[names.keyIn] = fetches[names.keyOut] = f32Tensor(key, slotShape);
-      feeds[names.valueIn] = fetches[names.valueOut] = f32Tensor(value, slotShape);
+      feeds[names.keySlots] = f32Tensor(key, slotShape);
+      feeds[names.valueSlots] = f32Tensor(value, slotShape);
+      fetches[names.newKeys] = null;
+      fetches[names.newValues] = null;
     }
     if (hiddenRows.length > 0) for (let i = 0; i <= layers; i++) fetches[`layer.${i}`] = null;
     const results = await this.#session.run(feeds, fetches);
+    const f32 = (name: string) => results[name]!.data as Float32Array;
     return {
-      hidden: results["hidden"]!.data as Float32Array,
-      layer: (index) => results[`layer.${index}`]!.data as Float32Array,
+      layers,
+      hidden: f32("hidden"),
+      keys: (layer) => f32(slotNames(layer).newKeys),
+      values: (layer) => f32(slotNames(layer).newValues),
+      layer: (index) => f32(`layer.${index}`),
     };
   }
 

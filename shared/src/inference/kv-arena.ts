@@ -97,12 +97,6 @@ export class KvArena {
     this.#row(cache).length = length;
   }
 
-  /** Zeroes a row's slot and forgets its positions: NaN in it would reach every later occupant (0 · NaN in attention). */
-  wipe(cache: number): void {
-    this.bucketOf(cache).zero(cache);
-    this.setLength(cache, 0);
-  }
-
   /** Unknown caches are ignored: releasing is idempotent. */
   release(cache: number): void {
     const row = this.#rows.get(cache);

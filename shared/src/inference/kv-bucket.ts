@@ -3,7 +3,7 @@ import type { KvShape } from "./kv-shape.js";
 
 const FREE = -1;
 
-/** KV slots of one length. Per layer one array of keys and one of values, [slots, kvHeads, slotLength, headDim], so that
+/** KV slots of one length. Per layer one array of keys and one of values, [slots, slotLength, kvHeads·headDim], so that
  * any run of neighbouring slots is one tensor. Knows which cache sits where and moves rows together; nothing else. */
 export class KvBucket {
   readonly slotLength: number;
@@ -36,8 +36,13 @@ export class KvBucket {
     return this.#version;
   }
 
+  /** Values per position. */
+  get #width(): number {
+    return this.#shape.kvHeads * this.#shape.headDim;
+  }
+
   get #slotSize(): number {
-    return this.#shape.kvHeads * this.slotLength * this.#shape.headDim;
+    return this.slotLength * this.#width;
   }
 
   slotOf(cache: number): number {
@@ -57,12 +62,6 @@ export class KvBucket {
   /** Gives the slot back. What it holds stays: finite garbage behind a row's tokens does no harm. */
   remove(cache: number): void {
     this.#owners[this.slotOf(cache)] = FREE;
-  }
-
-  zero(cache: number): void {
-    const slot = this.slotOf(cache);
-    for (const array of this.#arrays)
-      array.fill(0, slot * this.#slotSize, (slot + 1) * this.#slotSize);
   }
 
   /** Changes the number of slots, array by array, so that only one array exists twice at a time. Occupied slots move to the front. */
@@ -113,16 +112,24 @@ export class KvBucket {
     };
   }
 
+  /** Writes one layer's keys and values of consecutive positions, rows [·,KH·d] from `row` on of what a run returned. */
+  write(
+    layer: number,
+    { slot, start, count }: { slot: number; start: number; count: number },
+    { keys, values, row }: { keys: Float32Array; values: Float32Array; row: number },
+  ): void {
+    const width = this.#width;
+    const at = slot * this.#slotSize + start * width;
+    this.#arrays[2 * layer]!.set(keys.subarray(row * width, (row + count) * width), at);
+    this.#arrays[2 * layer + 1]!.set(values.subarray(row * width, (row + count) * width), at);
+  }
+
   /** Copies the first `length` positions of a slot (of this or another bucket) into a slot of this one. */
   copyFrom(source: KvBucket, from: number, to: number, length: number): void {
-    const { kvHeads, headDim } = this.#shape;
     for (const [i, target] of this.#arrays.entries()) {
-      const origin = source.#arrays[i]!;
-      for (let head = 0; head < kvHeads; head++) {
-        const begin = (from * kvHeads + head) * source.slotLength * headDim;
-        const values = origin.subarray(begin, begin + length * headDim);
-        target.set(values, (to * kvHeads + head) * this.slotLength * headDim);
-      }
+      const begin = from * source.#slotSize;
+      const values = source.#arrays[i]!.subarray(begin, begin + length * this.#width);
+      target.set(values, to * this.#slotSize);
     }
   }
 

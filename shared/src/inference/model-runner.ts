@@ -131,7 +131,7 @@ export class ModelRunner {
       const rows = step.rows.map(
         (row) => new OpenRow(row, this.config.hiddenSize, this.vocabulary),
       );
-      await runBody(this.#body, this.#arena, rows, this.config);
+      await runBody(this.#body, this.#arena, rows, this.config.heads);
       const sane = rows.filter((row) => !row.failed && row.request !== undefined);
       const requests = sane.map((row) => row.request as OpenRequest);
       await answerRequests(this.#head, requests, this.#headBytes);

@@ -1,30 +1,27 @@
-import type { ModelConfig } from "../checkpoint/model-config.js";
 import type { BodyOutput, BodySession } from "./body-session.js";
-import { collate, cutIntoPieces, groupPieces, type BodyBatch, type Piece } from "./collate.js";
+import { collate, cutIntoPieces, groupPieces, type Piece } from "./collate.js";
 import type { KvArena } from "./kv-arena.js";
 import type { OpenRow } from "./open-row.js";
 
-/** Runs all tokens of all rows through the transformer, in as few runs as slot lengths and widths allow, and keeps the hidden
- * states that laws are wanted behind. A row whose states are not finite is marked failed and its cache emptied. */
+/** Runs all tokens of all rows through the transformer, in as few runs as slot lengths and widths allow; writes the KV slots and
+ * keeps the hidden states that laws are wanted behind. A row whose states are not finite is marked failed, and nothing of it is
+ * written: NaN in a slot would reach every later occupant (0 · NaN in attention). */
 export async function runBody(
   session: BodySession,
   arena: KvArena,
   rows: readonly OpenRow[],
-  { heads, hiddenSize }: ModelConfig,
+  heads: number,
 ): Promise<void> {
   const byCache = new Map(rows.map((open) => [open.row.cache, open]));
-  const pieces = rows.map(({ row }) => {
-    const slotLength = arena.bucketOf(row.cache).slotLength;
-    return cutIntoPieces(
-      { cache: row.cache, slotLength, start: row.past, tokens: row.tokens },
-      heads,
-    );
+  const pieces = rows.map(({ row: { cache, past, tokens } }) => {
+    const { slotLength } = arena.bucketOf(cache);
+    return cutIntoPieces({ cache, slotLength, start: past, tokens }, heads);
   });
   const waves = Math.max(0, ...pieces.map((list) => list.length));
   for (let wave = 0; wave < waves; wave++) {
     const current = pieces.flatMap((list) => list.slice(wave, wave + 1));
     for (const group of groupPieces(current, heads)) {
-      await runGroup(session, arena, { group, byCache, hiddenSize });
+      await runGroup(session, arena, { group, byCache });
     }
   }
 }
@@ -32,42 +29,46 @@ export async function runBody(
 async function runGroup(
   session: BodySession,
   arena: KvArena,
-  {
-    group,
-    byCache,
-    hiddenSize,
-  }: { group: readonly Piece[]; byCache: ReadonlyMap<number, OpenRow>; hiddenSize: number },
+  { group, byCache }: { group: readonly Piece[]; byCache: ReadonlyMap<number, OpenRow> },
 ): Promise<void> {
   const bucket = arena.bucketOf(group[0]!.cache);
   const { first, caches } = bucket.gather(group.map(({ cache }) => cache));
-  const ordered = caches.map((cache) => group.find((piece) => piece.cache === cache)!);
-  const batch = collate(ordered);
-  const open = ordered.map(({ cache }) => byCache.get(cache)!);
-  const hiddenRows = ordered.flatMap((piece, i) =>
-    hiddenRowsOf(open[i]!, piece, batch.offsets[i]!),
-  );
+  const pieces = caches.map((cache) => group.find((piece) => piece.cache === cache)!);
+  const batch = collate(pieces);
+  const rows = pieces.map(({ cache }) => byCache.get(cache)!);
+  const hiddenRows = pieces.flatMap((piece, i) => hiddenRowsOf(rows[i]!, piece, batch.offsets[i]!));
   const output = await session.run(batch, { bucket, firstSlot: first, hiddenRows });
   let atHidden = 0;
-  ordered.forEach((piece, i) => {
-    const row = open[i]!;
+  pieces.forEach((piece, i) => {
+    const row = rows[i]!;
     const offset = batch.offsets[i]!;
-    arena.setLength(piece.cache, piece.start + piece.tokens.length);
-    if (!isFiniteRange(output.hidden, offset * hiddenSize, piece.tokens.length * hiddenSize)) {
-      row.failed = true;
+    const D = output.hidden.length / batch.ids.length;
+    row.failed ||= !isFiniteRange(output.hidden, offset * D, piece.tokens.length * D);
+    if (!row.failed) {
+      writeSlot(arena, output, { piece, slot: first + i, offset });
     }
-    atHidden += keepStates(row, piece, { output, batch, offset, atHidden });
-    if (row.failed) arena.wipe(piece.cache);
+    atHidden += keepStates(row, piece, { output, offset, atHidden });
   });
+}
+
+function writeSlot(
+  arena: KvArena,
+  output: BodyOutput,
+  { piece, slot, offset }: { piece: Piece; slot: number; offset: number },
+): void {
+  const { cache, start, tokens } = piece;
+  const bucket = arena.bucketOf(cache);
+  for (let layer = 0; layer < output.layers; layer++) {
+    const source = { keys: output.keys(layer), values: output.values(layer), row: offset };
+    bucket.write(layer, { slot, start, count: tokens.length }, source);
+  }
+  arena.setLength(cache, start + tokens.length);
 }
 
 function keepStates(
   row: OpenRow,
   piece: Piece,
-  {
-    output,
-    offset,
-    atHidden,
-  }: { output: BodyOutput; batch: BodyBatch; offset: number; atHidden: number },
+  { output, offset, atHidden }: { output: BodyOutput; offset: number; atHidden: number },
 ): number {
   const begin = piece.start - row.row.past;
   const { token, law, rows } = row.lawsWithin(begin, piece.tokens.length);

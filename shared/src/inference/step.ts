@@ -75,7 +75,7 @@ export interface StepRowResult {
   readonly signal?: TeacherSignal;
   readonly verdict?: DraftVerdict;
   readonly sampled?: number;
-  /** The row failed by itself (the model computed NaN for it, say): nothing else is set, its cache is empty, other rows are fine. */
+  /** The row failed by itself (the model computed NaN for it, say): nothing else is set, its cache holds what it held, other rows are fine. */
   readonly failure?: { readonly code: ErrorCode; readonly message: string };
 }
 
