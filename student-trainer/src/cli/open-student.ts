@@ -10,13 +10,13 @@ import type { StudentModel } from "../checkpoint/student-model.js";
 import type { RunConfig } from "../config/run-config.js";
 import { StudentEngine } from "../rollout/student-engine.js";
 import type { StudentTokenizer } from "../teacher/check-tokenizer.js";
-import { openTokenizer, type OpenTokenizer } from "./open-tokenizer.js";
+import { loadTokenizer, type Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 
 /** A student's directory: its configuration and tokenizer, no weights yet. */
 export interface OpenStudent {
   readonly dir: string;
   readonly config: ModelConfig;
-  readonly tokenizer: OpenTokenizer;
+  readonly tokenizer: Tokenizer;
   /** For the handshake with a teacher. */
   readonly handshake: StudentTokenizer;
   /** Ids that end a response. */
@@ -34,7 +34,7 @@ export async function openStudent(
     ...(options.revision === undefined ? {} : { revision: options.revision }),
   });
   const config = await readModelConfig(dir);
-  const tokenizer = await openTokenizer(dir);
+  const tokenizer = await loadTokenizer(dir);
   if (tokenizer.vocabularySize > config.vocabSize) {
     throw new TandemError(
       "FAILED_PRECONDITION",

@@ -5,7 +5,7 @@ import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 
 import { TEACHER_DEFAULTS } from "../teacher/teacher-options.js";
 import { openTeacher } from "./open-teacher.js";
-import { openTokenizer, type OpenTokenizer } from "./open-tokenizer.js";
+import { loadTokenizer, type Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 import { wholeNumber } from "./parse-flag.js";
 import { formatTable } from "./format-table.js";
 import { asUsage } from "./usage-error.js";
@@ -66,7 +66,7 @@ export function createScoreCommand(): Command {
 
 async function scoreText(text: string, flags: Flags): Promise<ScoredToken[]> {
   const dir = await resolveModel(flags.tokenizer, { env: process.env });
-  const tokenizer = await openTokenizer(dir);
+  const tokenizer = await loadTokenizer(dir);
   const { tokens, from } = asUsage(() => encode(tokenizer, text, flags.prompt));
   const teacher = await openTeacher(
     { ...TEACHER_DEFAULTS, address: flags.teacher, retryTimeoutMs: flags.retryTimeoutMs },
@@ -92,7 +92,7 @@ async function scoreText(text: string, flags: Flags): Promise<ScoredToken[]> {
 
 /** Row 0 has no law in front of it: without a prompt the first token is not scored. */
 function encode(
-  tokenizer: OpenTokenizer,
+  tokenizer: Tokenizer,
   text: string,
   prompt: string | undefined,
 ): { readonly tokens: Uint32Array; readonly from: number } {
@@ -113,7 +113,7 @@ function encode(
 function toScoredTokens(
   tokens: Uint32Array,
   signal: TeacherSignal,
-  tokenizer: OpenTokenizer,
+  tokenizer: Tokenizer,
 ): ScoredToken[] {
   const { count, from, topK } = signal;
   return Array.from({ length: count }, (_, r) => {
