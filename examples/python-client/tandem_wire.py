@@ -17,7 +17,7 @@ def decode_plain(frame):
     """The parts of a tandem.v1.SignalFrame with body `plain`, as a dict of arrays with one row per position."""
     body, n = frame.plain, frame.count
     k, taus = body.top_k, body.tau_count
-    out = {"from": frame.from_ if hasattr(frame, "from_") else getattr(frame, "from"), "count": n}
+    out = {"from": getattr(frame, "from"), "count": n}
     for name, dtype, shape in (
         ("top_ids", "<u4", (n, k)),
         ("top_logits", "<f4", (n, k)),

@@ -1,5 +1,5 @@
 import { TandemError } from "../errors/tandem-error.js";
-import type { Json, JsonObject } from "./tokenizer-files.js";
+import type { JsonObject, Json } from "./tokenizer-files.js";
 
 /** The pieces of a tokenizer.json by id, added tokens included; ids that nothing has are undefined. Its length is the real vocabulary:
  * the largest id + 1.
@@ -17,7 +17,7 @@ function entriesOf(model: JsonObject | undefined): [string, number][] {
   const vocab = model?.["vocab"];
   if (Array.isArray(vocab)) {
     // Unigram: [piece, score] in the order of ids
-    return (vocab as readonly Json[]).map((entry, id) => [String((entry as Json[])[0]), id]);
+    return (vocab as readonly (readonly [string, number])[]).map(([piece], id) => [piece, id]);
   }
   if (typeof vocab === "object" && vocab !== null) {
     return Object.entries(vocab as JsonObject) as [string, number][];
