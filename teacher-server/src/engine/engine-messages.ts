@@ -21,6 +21,7 @@ export interface EngineDescription {
   /** V. */
   readonly vocabSize: number;
   readonly paddedVocabSize: number;
+  /** Empty when the directory has no tokenizer. */
   readonly tokenizerFingerprint: string;
   readonly contextLength: number;
   readonly hiddenSize: number;

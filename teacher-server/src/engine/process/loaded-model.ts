@@ -1,7 +1,12 @@
 import { createHash } from "node:crypto";
 import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
+import {
+  readTokenizerIdentity,
+  type TokenizerIdentity,
+} from "@tandem/shared/tokenizer/fingerprint.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import type { EngineDescription, EngineSettings } from "../engine-messages.js";
 import type { EngineStep, EngineStepResult } from "../engine-step.js";
@@ -21,22 +26,24 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
   const { modelDir, maxModelLen, kvCacheBytes, threads } = settings;
   const config = await readModelConfig(modelDir);
   const maxLength = maxModelLen === 0 ? config.contextLength : maxModelLen;
+  const tokenizer = await readIdentity(modelDir);
   const runner = await ModelRunner.load({
     dir: modelDir,
     threads,
     maxLength,
     kvBytes: kvCacheBytes,
+    vocabulary: tokenizer?.vocabularySize ?? config.vocabSize,
   });
   await warmUp(runner);
   const digest = await (await CheckpointWeights.open(modelDir)).digest();
   const description: EngineDescription = {
     pid: process.pid,
-    weightsDigest: digest,
+    weightsDigest: `sha256:${digest}`,
     numericsId: numericsId(settings),
     architecture: config.family,
     vocabSize: runner.vocabulary,
     paddedVocabSize: config.vocabSize,
-    tokenizerFingerprint: "",
+    tokenizerFingerprint: tokenizer?.fingerprint ?? "",
     contextLength: maxLength,
     hiddenSize: config.hiddenSize,
     layers: config.layers,
@@ -51,6 +58,16 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
     run: async (step) => encodeResult(step, await runner.run(step), runner.vocabulary),
     close: () => runner.close(),
   };
+}
+
+/** The tokenizer's identity; absent for a directory without tokenizer.json, whose ids are then the embedding's rows. */
+async function readIdentity(dir: string): Promise<TokenizerIdentity | undefined> {
+  try {
+    return await readTokenizerIdentity(dir);
+  } catch (error) {
+    if (TandemError.from(error).code === "NOT_FOUND") return undefined;
+    throw error;
+  }
 }
 
 /** The first run allocates; a user's request should not wait for that. */

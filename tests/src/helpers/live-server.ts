@@ -1,0 +1,120 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { credentials } from "@grpc/grpc-js";
+import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
+import type { TeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
+
+const BIN = fileURLToPath(
+  new URL("../../../teacher-server/bin/teacher-server.mjs", import.meta.url),
+);
+
+/** The committed tiny models of tests/fixtures/models. */
+export function fixtureModel(name: string): string {
+  return fileURLToPath(new URL(`../../fixtures/models/${name}`, import.meta.url));
+}
+
+export interface LiveServerOptions {
+  /** A Hugging Face directory. */
+  readonly model: string;
+  /** Further flags. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface LiveServer {
+  readonly process: ChildProcess;
+  readonly grpcAddress: string;
+  readonly httpAddress: string;
+  readonly client: TeacherClient;
+  /** Log records so far. */
+  readonly logs: readonly Readonly<Record<string, unknown>>[];
+  /** The process that holds the model now, as the log says. */
+  readonly enginePid: () => number;
+  /** Resolves with the exit code (null when killed by a signal). */
+  readonly exited: Promise<number | null>;
+  /** SIGTERM, and SIGKILL when that does not help; resolves with the exit code. */
+  readonly stop: () => Promise<number | null>;
+}
+
+/** Starts the real `teacher-server` program on free ports and waits for its ready line. Fails with what it wrote when it exits before. */
+export async function startLiveServer(options: LiveServerOptions): Promise<LiveServer> {
+  const args = [
+    "--model",
+    options.model,
+    "--port",
+    "0",
+    "--http-port",
+    "0",
+    "--threads",
+    "1",
+    "--log-format",
+    "json",
+    ...(options.args ?? []),
+  ];
+  const child = spawn(process.execPath, [BIN, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.env },
+  });
+  const exited = new Promise<number | null>((resolve) =>
+    child.once("exit", (code) => resolve(code)),
+  );
+  const logs: Record<string, unknown>[] = [];
+  let stderr = "";
+  onLines(child.stderr, (line) => {
+    stderr += `${line}\n`;
+    if (line.startsWith("{")) logs.push(JSON.parse(line) as Record<string, unknown>);
+  });
+  const ready = new Promise<RegExpMatchArray>((resolve) =>
+    onLines(child.stdout, (line) => {
+      const match = line.match(/^teacher ready grpc=(\S+) http=(\S+) model=(.+)$/);
+      if (match !== null) resolve(match);
+    }),
+  );
+  const first = await Promise.race([ready, exited]);
+  if (first === null || typeof first === "number")
+    throw new Error(`teacher-server exited with ${first}:\n${stderr}`);
+  const [, grpcAddress, httpAddress] = first as unknown as [string, string, string];
+  const client = new (loadTeacherProto().Teacher)(grpcAddress, credentials.createInsecure());
+  return {
+    process: child,
+    grpcAddress,
+    httpAddress,
+    client,
+    logs,
+    enginePid: () => logs.findLast(({ event }) => event === "engine.started")?.engine as number,
+    exited,
+    stop: async () => {
+      client.close();
+      child.kill("SIGTERM");
+      const killer = setTimeout(() => child.kill("SIGKILL"), 10_000);
+      const code = await exited;
+      clearTimeout(killer);
+      return code;
+    },
+  };
+}
+
+/** Runs `teacher-server` to its end, for command lines that do not serve. */
+export async function runTeacherServer(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+  const child = spawn(process.execPath, [BIN, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  return { code, stdout, stderr };
+}
+
+function onLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {
+  let rest = "";
+  stream.on("data", (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+}
