@@ -119,7 +119,7 @@ async function answer(call: Stream, { sessions, draft, script, counts }: Questio
   if (call.destroyed) return;
   const n = counts.drafts++;
   const delay = script.delayMs?.(n) ?? 0;
-  if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay));
+  if (delay > 0) await new Promise((resolve) => setTimeout(resolve, delay).unref());
   if (script.breakAt?.has(n) === true) {
     call.emit("error", { code: status.UNAVAILABLE, details: "scripted break" });
     call.destroy();

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { courseDigest, loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
+import { toAcceptanceRule } from "@tandem/student-trainer/rollout/rollout-config.js";
+
+const MINIMAL = [
+  "student.model=student",
+  "data.train=train.jsonl",
+  "losses=[{name: cross-entropy}]",
+  "rollout.kind=supervised",
+  "training.steps=10",
+  "output.dir=runs/x",
+];
+const SKD = [
+  ...MINIMAL,
+  "rollout.kind=skd",
+  "losses=[{name: forward-kl}]",
+  "teacher.address=127.0.0.1:1",
+];
+
+const load = (...assignments: string[]) => loadRunConfig({ assignments });
+
+describe("loadRunConfig", () => {
+  it("fills in the paper's rules where nothing is said", () => {
+    const { rollout } = load(...SKD);
+    assert.deepEqual(toAcceptanceRule(rollout.acceptance), { kind: "rank", k: 25 });
+    assert.deepEqual(rollout.teacherSampling, { temperature: 0.2, topK: 0, topP: 0.5 });
+  });
+
+  it("puts the environment over defaults and --set over the environment", () => {
+    const env = { TANDEM_ROLLOUT_ROWS: "5", TANDEM_ROLLOUT_CONCURRENCY: "6" };
+    const { rollout } = loadRunConfig({ assignments: [...MINIMAL, "rollout.rows=7"], env });
+    assert.equal(rollout.rows, 7);
+    assert.equal(rollout.concurrency, 6);
+  });
+
+  it("refuses unknown keys with the nearest known one", () => {
+    assert.throws(() => load(...MINIMAL, "rollout.blockLenght=3"), {
+      code: "INVALID_ARGUMENT",
+      message: /rollout\.blockLenght.*blockLength/,
+    });
+  });
+
+  for (const [what, assignments, field] of [
+    ["skd without a teacher", [...SKD, "teacher.address=null"], "teacher.address"],
+    [
+      "a divergence without a teacher",
+      [...MINIMAL, "losses=[{name: forward-kl}]"],
+      "teacher.address",
+    ],
+    [
+      "samples that do not fill a batch",
+      [...SKD, "rollout.rows=8", "rollout.samplesPerPrompt=3"],
+      "rollout.rows",
+    ],
+    [
+      "two samples of one given answer",
+      [...MINIMAL, "rollout.rows=8", "rollout.samplesPerPrompt=2"],
+      "rollout.samplesPerPrompt",
+    ],
+    [
+      "losses that all weigh nothing",
+      [...MINIMAL, "losses=[{name: cross-entropy, weight: 0}]"],
+      "losses",
+    ],
+    ["an extractor without a group", [...MINIMAL, "evaluation.extract=####"], "evaluation.extract"],
+    [
+      "an extractor that is no pattern",
+      [...MINIMAL, "evaluation.extract=(("],
+      "evaluation.extract",
+    ],
+    ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
+  ] as const) {
+    it(`refuses ${what}`, () => {
+      assert.throws(() => load(...assignments), { code: "INVALID_ARGUMENT", field });
+    });
+  }
+
+  it("knows two acceptance rules at once for a mistake", () => {
+    assert.throws(() => load(...SKD, "rollout.acceptance={rank: 2, topP: 0.5}"), {
+      code: "INVALID_ARGUMENT",
+    });
+  });
+});
+
+describe("courseDigest", () => {
+  it("is the same whatever only changes pace, place and looking", () => {
+    const same = [
+      "teacher.address=gpu:50051",
+      "training.checkpointEvery=5",
+      "rollout.concurrency=3",
+      "rollout.blockLength=2",
+      "rollout.draftAhead=0",
+      "output.dir=elsewhere",
+    ];
+    assert.equal(courseDigest(load(...SKD, ...same)), courseDigest(load(...SKD)));
+  });
+
+  for (const change of [
+    "training.seed=2",
+    "rollout.rows=4",
+    "losses=[{name: reverse-kl}]",
+    "optimizer.learningRate=1",
+    "teacher.encoding=plain",
+    "rollout.acceptance={rank: 2}",
+  ]) {
+    it(`changes with ${change}`, () => {
+      assert.notEqual(courseDigest(load(...SKD, change)), courseDigest(load(...SKD)));
+    });
+  }
+});

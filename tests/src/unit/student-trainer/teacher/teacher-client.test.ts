@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
+import {
+  TEACHER_DEFAULTS,
+  type TeacherEvent,
+  type TeacherOptions,
+} from "@tandem/student-trainer/teacher/teacher-options.js";
+
+import { startScriptedTeacher } from "../../../helpers/scripted-teacher.js";
+
+function optionsFor(...addresses: string[]): TeacherOptions & { readonly events: TeacherEvent[] } {
+  const events: TeacherEvent[] = [];
+  return {
+    ...TEACHER_DEFAULTS,
+    addresses,
+    retryTimeoutMs: 400,
+    random: () => 0,
+    onEvent: (event) => events.push(event),
+    events,
+  };
+}
+
+/** Nothing listens on the port that a server has just given back. */
+async function deadAddress(): Promise<string> {
+  const server = await startScriptedTeacher();
+  await server.close();
+  return server.address;
+}
+
+describe("TeacherClient", () => {
+  it("retries a teacher that does not answer, then says where it looked and how long", async () => {
+    const address = await deadAddress();
+    const options = optionsFor(address);
+    await assert.rejects(TeacherClient.connect(options), {
+      code: "UNAVAILABLE",
+      message: new RegExp(`no teacher at ${address} within 400 ms \\(teacher.retryTimeoutMs\\)`),
+    });
+    assert.ok(options.events.filter(({ kind }) => kind === "retry").length >= 3);
+  });
+
+  it("goes to the next address of a list", async () => {
+    const server = await startScriptedTeacher();
+    const client = await TeacherClient.connect(optionsFor(await deadAddress(), server.address));
+    assert.equal(client.description.model, "toy");
+    client.close();
+    await server.close();
+  });
+
+  it("refuses to go on with another teacher than the one it began with", async () => {
+    const first = await startScriptedTeacher();
+    const client = await TeacherClient.connect({
+      ...optionsFor(first.address),
+      retryTimeoutMs: 5_000,
+    });
+    const port = Number(first.address.split(":")[1]);
+    await first.close();
+    const second = await startScriptedTeacher({ weightsDigest: "sha256:other" }, port);
+    const sequence = client.openSequence({
+      runSeed: 0,
+      rngKey: 0,
+      prompt: Uint32Array.of(1),
+      maxResponse: 4,
+      stopIds: [],
+      rule: { kind: "greedy" },
+      sampling: { temperature: 0, topK: 0, topP: 1 },
+      signal: {
+        topK: 0,
+        lse: false,
+        token: false,
+        moments: false,
+        taus: [],
+        draws: 0,
+        dense: "none",
+        hiddenLayers: [],
+      },
+    });
+    await assert.rejects(
+      sequence.draft({ start: 0, replacementsSeen: 0, tokens: Uint32Array.of(1) }),
+      { code: "FAILED_PRECONDITION", message: /sha256:other.*sha256:toy/ },
+    );
+    client.close();
+    await second.close();
+  });
+
+  it("settles what is pending when it is closed", async () => {
+    const server = await startScriptedTeacher({ delayMs: () => 10_000 });
+    const client = await TeacherClient.connect(optionsFor(server.address));
+    const sequence = client.openSequence({
+      runSeed: 0,
+      rngKey: 0,
+      prompt: Uint32Array.of(1),
+      maxResponse: 4,
+      stopIds: [],
+      rule: { kind: "greedy" },
+      sampling: { temperature: 0, topK: 0, topP: 1 },
+      signal: {
+        topK: 0,
+        lse: false,
+        token: false,
+        moments: false,
+        taus: [],
+        draws: 0,
+        dense: "none",
+        hiddenLayers: [],
+      },
+    });
+    const answer = sequence.draft({ start: 0, replacementsSeen: 0, tokens: Uint32Array.of(1) });
+    setTimeout(() => client.close(), 50);
+    await assert.rejects(answer, { code: "CANCELLED" });
+    await server.close();
+  });
+});
