@@ -3,7 +3,15 @@ import { z } from "zod";
 import { parse } from "yaml";
 import { TandemError } from "../errors/tandem-error.js";
 import { nearestName } from "./nearest-name.js";
-import { elementOf, fieldNamed, innermost, leafPaths, schemaAt, shapeOf } from "./schema-walk.js";
+import {
+  elementOf,
+  fieldNamed,
+  innermost,
+  isLoose,
+  leafPaths,
+  schemaAt,
+  shapeOf,
+} from "./schema-walk.js";
 
 export type Layer = Readonly<Record<string, unknown>>;
 
@@ -28,8 +36,12 @@ export function withSchemaNames(
   for (const [key, child] of Object.entries(value)) {
     if (shape !== undefined) {
       const field = fieldNamed(shape, key);
-      if (field === undefined)
-        throw unknownOption([...path, key].join("."), Object.keys(shape), path, source);
+      if (field === undefined) {
+        if (!isLoose(schema))
+          throw unknownOption([...path, key].join("."), Object.keys(shape), path, source);
+        named[key] = child;
+        continue;
+      }
       named[field] = withSchemaNames(
         shape[field] as z.core.$ZodType,
         child,

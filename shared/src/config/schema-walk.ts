@@ -23,6 +23,12 @@ export function shapeOf(
   return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
 
+/** Whether an object schema lets unknown keys through (`looseObject`): what they mean is checked by whoever asked for them. */
+export function isLoose(schema: z.core.$ZodType): boolean {
+  const inner = innermost(schema);
+  return inner instanceof z.ZodObject && inner.def.catchall instanceof z.ZodUnknown;
+}
+
 /** The element schema of an array or the value schema of a record; absent for anything else. */
 export function elementOf(schema: z.core.$ZodType): z.core.$ZodType | undefined {
   const inner = innermost(schema);
