@@ -10,6 +10,7 @@ import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-sign
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Backoff } from "./backoff.js";
+import { responsePositions } from "./response-positions.js";
 import { readFrames } from "./read-frames.js";
 import { fromItemError, fromServiceError, isConnectionFailure } from "./rpc-error.js";
 import type { TeacherConnection } from "./teacher-connection.js";
@@ -143,6 +144,6 @@ function takeChunk(
     tokens: Uint32Array.from(draft.tokens),
     signal: readFrames(draft.frames, vocabSize),
     finish: chunk.finish === "FINISH_STOP" ? "stop" : "length",
-    computedPositions: chunk.usage?.computedPositions ?? 0,
+    computedPositions: responsePositions(chunk.usage),
   };
 }

@@ -10,6 +10,7 @@ import { u32ToBytes } from "./u32-bytes.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
 import { Backoff } from "./backoff.js";
+import { responsePositions } from "./response-positions.js";
 import { readFrames } from "./read-frames.js";
 import { RetryingStream } from "./retrying-stream.js";
 import { fromItemError } from "./rpc-error.js";
@@ -152,7 +153,7 @@ export class ScoreStream {
     try {
       item.resolve({
         signal: readFrames(item.frames, this.#vocabSize),
-        computedPositions: result.usage?.computedPositions ?? 0,
+        computedPositions: responsePositions(result.usage),
         reusedPositions: result.usage?.reusedPositions ?? 0,
       });
     } catch (caught) {

@@ -11,6 +11,7 @@ import type { Finish } from "@tandem/shared/sampling/stops.js";
 import { u32FromBytes, u32ToBytes } from "./u32-bytes.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
+import { responsePositions } from "./response-positions.js";
 import { readFrames } from "./read-frames.js";
 import { toWireRule, toWireSampling, toWireSpec } from "./to-wire.js";
 import type { TeacherOptions } from "./teacher-options.js";
@@ -185,7 +186,7 @@ export class TeacherSequence {
       draftRanks: u32FromBytes(verdict.draftRanks, "verdict.draft_ranks"),
       ...(signal === undefined ? {} : { signal }),
       finish,
-      computedPositions: verdict.usage?.computedPositions ?? 0,
+      computedPositions: responsePositions(verdict.usage),
       reusedPositions: verdict.usage?.reusedPositions ?? 0,
     });
     if (verdict.replacement !== undefined) {
