@@ -110,6 +110,17 @@ export class GraphBuilder implements InferenceOps<G> {
     return this.record(kind, [left, narrow(b, left)], {});
   }
 
+  /** base + (zeros with updates added at ids) = base with updates added at ids: no dense copy of mostly zeros. */
+  #scatterInto(base: G, term: G): G | undefined {
+    const { node } = term;
+    if (node.kind !== "scatterAlongAxis" || node.attributes.reduction !== "add") return undefined;
+    if (!sameShape(base.shape, term.shape)) return undefined;
+    const [target, ids, updates] = node.inputs as readonly [G, G, G];
+    const start = isZeros(target) ? base : this.#scatterInto(base, target);
+    if (start === undefined) return undefined;
+    return this.record("scatterAlongAxis", [start, ids, updates], node.attributes);
+  }
+
   #claimName(name: string): void {
     if (this.#names.has(name)) {
       throw new TandemError(
@@ -137,7 +148,7 @@ export class GraphBuilder implements InferenceOps<G> {
   // ── elementwise ──
 
   add(a: G, b: G): G {
-    return this.#broadcasting("add", a, b);
+    return this.#scatterInto(a, b) ?? this.#scatterInto(b, a) ?? this.#broadcasting("add", a, b);
   }
 
   sub(a: G, b: G): G {
@@ -340,10 +351,6 @@ export class GraphBuilder implements InferenceOps<G> {
     return this.record("gather", [x, ids], { axis: normalizeAxis(axis, x.shape.length) });
   }
 
-  gatherGradient(updates: G, ids: G, axis: number, size: Dim): G {
-    return this.record("gatherGradient", [updates, ids], { axis, size });
-  }
-
   takeAlongAxis(x: G, ids: G, axis: number): G {
     return this.record("takeAlongAxis", [x, ids], { axis: normalizeAxis(axis, x.shape.length) });
   }
@@ -433,4 +440,11 @@ function reduceAttributes(
   { axes, keepDims = false }: ReduceOptions,
 ): { readonly axes: readonly number[]; readonly keepDims: boolean } {
   return { axes: normalizeAxes(axes, x.shape.length), keepDims };
+}
+
+function isZeros({ node }: G): boolean {
+  const source = node.kind === "expand" ? node.inputs[0]?.node : undefined;
+  return (
+    source?.kind === "constant" && source.attributes.data.every((value) => Number(value) === 0)
+  );
 }

@@ -92,9 +92,6 @@ const REPLAY_RULES: { readonly [O in TensorOpName]: ReplayRule<OpAttributes[O]> 
   concat: (ops, inputs, { axis }) => [ops.concat(inputs, axis)],
   expand: (ops, inputs, { shape }, sizes) => [ops.expand(at(inputs, 0), numbers(shape, sizes))],
   gather: (ops, inputs, { axis }) => [ops.gather(at(inputs, 0), at(inputs, 1), axis)],
-  gatherGradient: (ops, inputs, { axis, size }, sizes) => [
-    ops.gatherGradient(at(inputs, 0), at(inputs, 1), axis, evaluateDim(size, sizes)),
-  ],
   takeAlongAxis: (ops, inputs, { axis }) => [ops.takeAlongAxis(at(inputs, 0), at(inputs, 1), axis)],
   scatterAlongAxis: (ops, inputs, { axis, reduction: mode }) => [
     ops.scatterAlongAxis(at(inputs, 0), at(inputs, 1), at(inputs, 2), axis, mode),

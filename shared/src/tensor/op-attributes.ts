@@ -96,7 +96,6 @@ export interface ShapeAttributes {
 
 export interface IndexingAttributes {
   readonly gather: AxisAttributes;
-  readonly gatherGradient: { readonly axis: number; readonly size: Dim };
   readonly takeAlongAxis: AxisAttributes;
   readonly scatterAlongAxis: { readonly axis: number; readonly reduction: "none" | "add" };
   readonly topK: { readonly axis: number; readonly k: number };

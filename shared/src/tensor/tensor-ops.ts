@@ -125,8 +125,6 @@ export interface TensorOps<T extends Tensor = Tensor> {
   // ── indexing ──
   /** Rows of x along `axis` chosen by ids of any shape: out = x.shape[:axis] + ids.shape + x.shape[axis+1:]. Gradient: scatter-add. */
   gather(x: T, ids: T, axis: number): T;
-  /** Adjoint of gather: a tensor of zeros with `size` rows along `axis`, to which the rows of `updates` are added at ids. */
-  gatherGradient(updates: T, ids: T, axis: number, size: Dim): T;
   /** NumPy take_along_axis: ids has x's rank. Gradient: scatter-add. */
   takeAlongAxis(x: T, ids: T, axis: number): T;
   /** Copy of x with updates written at ids along axis (same rank). `add` accumulates over equal ids. */

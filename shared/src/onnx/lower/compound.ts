@@ -16,17 +16,19 @@ function lowerMatmul(lowering: Lowering, { inputs, attributes }: NodeOf<"matmul"
   return lowering.emit("FusedMatMul", operands, { domain: "com.microsoft", attributes: flags });
 }
 
-/** max(x) − max(log softmax(x)): LogSoftmax is ten times faster than ReduceLogSumExp on CPU. */
+/** max(x) − max(log softmax(x)): LogSoftmax is ten times faster than ReduceLogSumExp on CPU. Where the gradient needs
+ * the softmax, that is computed once: max(x) − log max(softmax(x)), whose largest entry is never tiny. */
 function lowerLogSumExp(lowering: Lowering, { inputs, attributes }: NodeOf<"logSumExp">): string {
   const x = lowering.nameOf(inputs[0] as GraphTensor);
-  const logProbabilities = lowering.emit("LogSoftmax", [x], {
-    attributes: { axis: { int: attributes.axis } },
-  });
+  const axis = { attributes: { axis: { int: attributes.axis } } };
   const largest = (value: string): string =>
     lowering.emit("ReduceMax", [value, lowering.ints([attributes.axis])], {
       attributes: { keepdims: { int: 0 } },
     });
-  return lowering.emit("Sub", [largest(x), largest(logProbabilities)]);
+  const logLargest = lowering.needs("softmax", inputs, attributes)
+    ? lowering.emit("Log", [largest(lowering.emit("Softmax", [x], axis))])
+    : largest(lowering.emit("LogSoftmax", [x], axis));
+  return lowering.emit("Sub", [largest(x), logLargest]);
 }
 
 /** SimplifiedLayerNormalization is onnxruntime's name of RMSNorm; its second result is 1/√(mean(x²)+eps). */
@@ -89,5 +91,8 @@ export const compoundLowering = {
     }),
   rotary: lowerRotary,
   causalAttention: lowerCausalAttention,
-  causalProbabilities: lowerCausalProbabilities,
+  causalProbabilities: (lowering, { inputs, attributes }) => {
+    const [q, k] = inputs as readonly [GraphTensor, GraphTensor];
+    return lowerCausalProbabilities(lowering, [q, k], attributes);
+  },
 } satisfies LowerRules<CompoundOpName>;

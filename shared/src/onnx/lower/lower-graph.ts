@@ -32,7 +32,7 @@ const LOWER_RULES: LowerRules<OpName> = {
 
 /** The ONNX nodes (opset 24 and com.microsoft) that compute a graph. */
 export function lowerGraph(graph: Graph): OnnxModel {
-  const lowering = new Lowering();
+  const lowering = new Lowering(graph.nodes);
   const inputs = graphInputs(graph);
   for (const node of inputs) lowerNode(lowering, node);
   for (const node of graph.nodes) if (node.kind !== "input") lowerNode(lowering, node);

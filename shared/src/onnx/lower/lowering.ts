@@ -1,9 +1,10 @@
 import { invariant } from "../../errors/invariant.js";
 import { TandemError } from "../../errors/tandem-error.js";
 import { dimTerms, isSymbol } from "../../tensor/dim.js";
-import type { ConstantData } from "../../tensor/op-attributes.js";
+import type { ConstantData, OpAttributes, OpName } from "../../tensor/op-attributes.js";
 import type { DType, Dim, Shape } from "../../tensor/tensor-ops.js";
-import type { GraphTensor } from "../graph.js";
+import type { GraphNode, GraphTensor } from "../graph.js";
+import { nodeKey } from "../node-key.js";
 import type { OnnxAttributes, OnnxDomain, OnnxInitializer, OnnxNode } from "../onnx-model.js";
 
 export interface EmitOptions {
@@ -17,8 +18,25 @@ export class Lowering {
   readonly initializers: OnnxInitializer[] = [];
   readonly #names = new Map<GraphTensor, string>();
   readonly #emitted = new Map<string, readonly string[]>();
+  readonly #needed: ReadonlySet<string>;
   readonly #sizeSources = new Map<string, { readonly value: string; readonly axis: number }>();
   #count = 0;
+
+  /** `nodes`: all that will be lowered, so that a rule can share work with another node. */
+  constructor(nodes: readonly GraphNode[]) {
+    const keys = nodes.map((node) => nodeKey(node.kind, node.inputs, node.attributes));
+    this.#needed = new Set(keys.filter((key) => key !== undefined));
+  }
+
+  /** Is this operation part of the graph? */
+  needs<O extends OpName>(
+    kind: O,
+    inputs: readonly GraphTensor[],
+    attributes: OpAttributes[O],
+  ): boolean {
+    const key = nodeKey(kind, inputs, attributes);
+    return key !== undefined && this.#needed.has(key);
+  }
 
   /** The ONNX value that holds a tensor. */
   nameOf(tensor: GraphTensor): string {

@@ -17,15 +17,6 @@ export const indexingTypes = {
     requireDType(ids, "i64", "the ids of gather");
     return [tensorType(x.dtype, x.shape.toSpliced(axis, 1, ...ids.shape))];
   },
-  gatherGradient: (inputs, { axis, size }) => {
-    const [updates, ids] = inputsOf(inputs, 2);
-    requireDType(ids, "i64", "the ids of gatherGradient");
-    const chosen = updates.shape.slice(axis, axis + ids.shape.length);
-    requireThat(sameShape(chosen, ids.shape), () => {
-      return `gatherGradient along axis ${axis}: ${describe(updates)} by ${describe(ids)}`;
-    });
-    return [tensorType(updates.dtype, updates.shape.toSpliced(axis, ids.shape.length, size))];
-  },
   takeAlongAxis: (inputs, { axis }) => {
     const [x, ids] = inputsOf(inputs, 2);
     requireDType(ids, "i64", "the ids of takeAlongAxis");

@@ -1,19 +1,21 @@
 import type { GraphTensor } from "@tandem/shared/onnx/graph.js";
+import { dimProduct } from "@tandem/shared/tensor/dim.js";
 import type { IndexingOpName } from "@tandem/shared/tensor/op-attributes.js";
-import type { Dim } from "@tandem/shared/tensor/tensor-ops.js";
-import type { GradientRules } from "../gradient-rule.js";
+import type { GradientRules, RuleContext } from "../gradient-rule.js";
 import { operand, zeros } from "../gradient-rule.js";
 
+/** Adds the rows of g to zeros at their ids: ids are repeated over the rows' elements, because that is how scatterAlongAxis takes them. */
+function scatterRows({ ops, node, gradient }: RuleContext<"gather">): GraphTensor {
+  const { axis } = node.attributes;
+  const [x, ids] = [operand(node, 0), operand(node, 1)];
+  const flat = ops.reshape(gradient, x.shape.with(axis, dimProduct(ids.shape)));
+  const column = x.shape.map((_, at) => (at === axis ? dimProduct(ids.shape) : 1));
+  const repeated = ops.expand(ops.reshape(ids, column), flat.shape);
+  return ops.scatterAlongAxis(zeros(ops, gradient, x.shape), repeated, flat, axis, "add");
+}
+
 export const indexingGradients = {
-  gather: ({ ops, node, gradient }) => {
-    const { axis } = node.attributes;
-    const size = operand(node).shape[axis] as Dim;
-    return [ops.gatherGradient(gradient, operand(node, 1), axis, size), undefined];
-  },
-  gatherGradient: ({ ops, node, gradient }) => [
-    ops.gather(gradient, operand(node, 1), node.attributes.axis),
-    undefined,
-  ],
+  gather: (context) => [scatterRows(context), undefined],
   takeAlongAxis: ({ ops, node, gradient }) => {
     const base = zeros(ops, gradient, operand(node).shape);
     const ids = operand(node, 1);
@@ -31,6 +33,6 @@ export const indexingGradients = {
   topK: ({ ops, node, gradient }) => {
     const indices = node.outputs[1] as GraphTensor;
     const base = zeros(ops, gradient, operand(node).shape);
-    return [ops.scatterAlongAxis(base, indices, gradient, node.attributes.axis, "none")];
+    return [ops.scatterAlongAxis(base, indices, gradient, node.attributes.axis, "add")];
   },
 } satisfies GradientRules<IndexingOpName>;

@@ -302,20 +302,6 @@ export class ReferenceOps implements TensorOps<R> {
     });
   }
 
-  gatherGradient(updates: R, ids: R, axis: number, size: Dim): R {
-    const shape = this.#shape("gatherGradient", [updates, ids], { axis, size });
-    const idRank = ids.shape.length;
-    return generate(updates.dtype, shape, (index) => {
-      let total = 0;
-      generate("f64", ids.shape, (place) => {
-        const isHit = read(ids, place) === index[axis];
-        if (isHit) total += read(updates, index.toSpliced(axis, 1, ...place.slice(0, idRank)));
-        return 0;
-      });
-      return total;
-    });
-  }
-
   takeAlongAxis(x: R, ids: R, axis: number): R {
     const at = normalizeAxis(axis, x.shape.length);
     const shape = this.#shape("takeAlongAxis", [x, ids], { axis: at });

@@ -76,11 +76,14 @@ const indexingCases: readonly OpCase[] = [
   of("gather of nothing behind", [floats(["B", "N"]), ids([2, 1], [3, 1])], (ops, [x, at]) =>
     ops.gather(x, at, -1),
   ),
-  of("gatherGradient", [floats(["B", 2, 3]), ids(["B", 2], [1, 1, 0, 1])], (ops, [x, at]) =>
-    ops.gatherGradient(x, at, 0, 4),
-  ),
-  of("gatherGradient inside", [floats(["B", 3, 2]), ids([3], [1, 1, 0])], (ops, [x, at]) =>
-    ops.gatherGradient(x, at, 1, "B"),
+  // The gradients of the gather and of the choice are added into that of the product, which is dense.
+  of(
+    "several scattered gradients of one tensor",
+    [floats([4, 3]), ids([4], [1, 3, 1, 0])],
+    (ops, [x, at]) => {
+      const first = ops.gather(x, ops.slice(at, 0, 0, 1), 0);
+      return ops.add(ops.mul(ops.gather(x, at, 0), x), ops.exp(first));
+    },
   ),
   of("takeAlongAxis", [floats(["B", "V"]), ids(["B", 3], [4, 0, 4, 1, 2, 1])], (ops, [x, at]) =>
     ops.takeAlongAxis(x, at, -1),
