@@ -98,7 +98,8 @@ export class GradientEngine {
         requirement,
         chunks,
       });
-      session = createOrtSession(serializeGraph(graph), { threads });
+      // A memory pattern is a second arena of the size of the first, taken from the second run on.
+      session = createOrtSession(serializeGraph(graph), { threads, memoryPattern: false });
       this.#sessions.set(chunks, session);
     }
     return session;

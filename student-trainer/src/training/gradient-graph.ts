@@ -49,7 +49,8 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
   const keptGradients: GraphTensor[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
     // Cut off from the body: with a tied head there would be a second path from the loss to the embedding.
-    const rows = g.stopGradient(g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C"))); // [C,D]
+    const own = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+    const rows = g.stopGradient(after(g, own, lossSums, headGradient, keptGradients.at(-1)));
     const sums = chunkLosses(g, options, { rows, weight, scalars, chunk }); // [L]
     const seeds = [lossWeights];
     const [byHead, byRows] = gradients(g, { outputs: [sums], seeds, wrt: [head, rows] });
@@ -71,6 +72,16 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
     else g.output(gradientName(name), config.tiedHead ? g.add(headGradient!, own) : headGradient!);
   });
   return g.build();
+}
+
+/** x, but computed only when the others are there: engines order freely what does not depend on each other, and would hold the logits
+ * of all chunks at once. Adds 0·(one value of each). */
+function after(g: GraphBuilder, x: GraphTensor, ...others: readonly (GraphTensor | undefined)[]): GraphTensor {
+  return others.reduce<GraphTensor>((sum, other) => {
+    if (other === undefined) return sum;
+    const one = other.shape.reduce<GraphTensor>((value, _, axis) => g.slice(value, axis, 0, 1), other);
+    return g.add(sum, g.mul(g.reshape(one, [1]), g.scalar(0)));
+  }, x);
 }
 
 /** Hidden states behind the final norm of B rows of T positions: [B·T,D]. */
