@@ -126,11 +126,12 @@ function exact(field: string, bytes: Buffer, size: number): Buffer {
 }
 
 function assertIds(field: string, ids: Uint32Array | undefined, vocabSize: number): void {
-  const bad = ids?.find((id) => id >= vocabSize);
-  if (bad === undefined) return;
+  let largest = -1;
+  for (let i = 0; i < (ids?.length ?? 0); i++) largest = Math.max(largest, ids?.[i] as number);
+  if (largest < vocabSize) return;
   throw new TandemError(
     "DATA_LOSS",
-    `${field} hold ${bad}, beyond the vocabulary of ${vocabSize}`,
+    `${field} hold ${largest}, beyond the vocabulary of ${vocabSize}`,
     {
       field,
     },

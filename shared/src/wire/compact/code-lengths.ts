@@ -5,46 +5,57 @@ import { MAX_CODE_BITS } from "./layout.js";
 export function codeLengths(counts: Uint32Array): Uint8Array {
   const weights = new Float64Array(2 * counts.length);
   weights.set(counts);
-  for (;;) {
-    const lengths = huffmanLengths(weights, counts.length);
-    if (lengths.every((length) => length <= MAX_CODE_BITS)) return lengths;
+  const lengths = new Uint8Array(counts.length);
+  while (huffmanLengths(weights, lengths) > MAX_CODE_BITS) {
     for (let i = 0; i < counts.length; i++) {
       if (weights[i] !== 0) weights[i] = Math.floor((weights[i] as number) / 2) + 1;
     }
   }
+  return lengths;
 }
 
-/** weights holds `symbols` leaf weights and room for as many inner nodes. Few symbols: the two lightest are found by looking at all. */
-function huffmanLengths(weights: Float64Array, symbols: number): Uint8Array {
-  const parents = new Int32Array(2 * symbols).fill(-1);
-  const open = Uint8Array.from(weights, (weight, i) => (i < symbols && weight > 0 ? 1 : 0));
-  const lightest = (end: number): number => {
-    let best = -1;
-    for (let i = 0; i < end; i++) {
-      if (open[i] && (best < 0 || (weights[i] as number) < (weights[best] as number))) best = i;
-    }
-    if (best >= 0) open[best] = 0;
-    return best;
-  };
+/** Fills `lengths` and returns the longest. weights holds the symbols' weights and room for as many inner nodes. */
+function huffmanLengths(weights: Float64Array, lengths: Uint8Array): number {
+  const symbols = lengths.length;
+  const parents = new Int32Array(2 * symbols);
+  // nodes without a parent; there are few, so that looking at all of them beats a heap
+  const open: number[] = [];
+  for (let i = 0; i < symbols; i++) if ((weights[i] as number) > 0) open.push(i);
+  if (open.length === 1) {
+    lengths[open[0] as number] = 1;
+    return 1;
+  }
   let node = symbols;
-  for (let first = lightest(node); first >= 0; first = lightest(node)) {
-    const second = lightest(node);
-    if (second < 0) {
-      if (first < symbols) parents[first] = node; // a lone symbol
-      break;
-    }
+  while (open.length > 1) {
+    const first = takeLightest(open, weights);
+    const second = takeLightest(open, weights);
     parents[first] = node;
     parents[second] = node;
     weights[node] = (weights[first] as number) + (weights[second] as number);
-    open[node++] = 1;
+    open.push(node++);
   }
-  const lengths = new Uint8Array(symbols);
+  let longest = 0;
   for (let i = 0; i < symbols; i++) {
-    for (let up = parents[i] as number; up >= 0; up = parents[up] as number) {
-      lengths[i] = (lengths[i] as number) + 1;
+    let depth = 0;
+    if ((weights[i] as number) > 0) {
+      for (let up = parents[i] as number; up !== 0; up = parents[up] as number) depth++;
     }
+    lengths[i] = depth;
+    longest = Math.max(longest, depth);
   }
-  return lengths;
+  return longest;
+}
+
+function takeLightest(open: number[], weights: Float64Array): number {
+  let best = 0;
+  for (let i = 1; i < open.length; i++) {
+    if ((weights[open[i] as number] as number) < (weights[open[best] as number] as number))
+      best = i;
+  }
+  const node = open[best] as number;
+  open[best] = open[open.length - 1] as number;
+  open.pop();
+  return node;
 }
 
 /** The canonical code of RFC 1951, section 3.2.2, each code's bits reversed so that it can be written least significant bit first.

@@ -47,26 +47,26 @@ export function quantiseLists(logits: Float32Array, topK: number, step: number):
       sums[zone] = (sums[zone] as number) + before - first;
     }
   }
-  const parameters = Uint8Array.from(sums, (sum, zone) => {
+  const parameters = new Uint8Array(zones);
+  for (let zone = 0; zone < zones; zone++) {
     const width = Math.min(topK, 2 << zone) - (1 << zone);
-    return bestParameter(sum / Math.max(1, rows * width));
-  });
+    parameters[zone] = bestParameter((sums[zone] as number) / Math.max(1, rows * width));
+  }
   return { steps, topK, parameters };
 }
 
 /** The Rice parameter of least expected length for numbers with this mean. */
 function bestParameter(mean: number): number {
-  let best = 0;
-  let least = Infinity;
-  for (let bits = 0; bits <= MAX_RICE_BITS; bits++) {
+  let least = mean;
+  let bits = 0;
+  for (let scale = 0.5; bits < MAX_RICE_BITS; scale /= 2) {
     // expected quotient, the remainder being uniform: mean/2^b − (1 − 2^−b)/2
-    const length = bits + Math.max(0, mean / 2 ** bits - (1 - 2 ** -bits) / 2);
-    if (length < least) {
-      least = length;
-      best = bits;
-    }
+    const length = bits + 1 + Math.max(0, mean * scale - (1 - scale) / 2);
+    if (length >= least) break;
+    least = length;
+    bits++;
   }
-  return best;
+  return bits;
 }
 
 /** Writes the gaps' Rice codes: quotient in unary (zeros, then a one), then the low bits; quotients of 16 and more are escaped. */
