@@ -1,0 +1,57 @@
+import type { Job } from "@tandem/teacher-server/scheduler/job.js";
+import type { EngineStep, EngineStepResult } from "@tandem/teacher-server/engine/engine-step.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+
+export interface JobWish {
+  readonly id: number;
+  readonly client?: number;
+  readonly kind?: Job["kind"];
+  /** Known tokens before the first law's position. */
+  readonly prefill?: number;
+  readonly laws?: number;
+  readonly arrivedMs?: number;
+  readonly deadlineMs?: number;
+  readonly maxLength?: number;
+}
+
+/** A job over tokens 0, 1, 2, …, with a cache of its own number. */
+export function jobOf(wish: JobWish): Job {
+  const { prefill = 0, laws = 4, kind = "score" } = wish;
+  const length = prefill + laws;
+  return {
+    id: wish.id,
+    client: wish.client ?? 1,
+    kind,
+    cache: wish.id,
+    tokens: Uint32Array.from({ length }, (_, i) => i),
+    headFrom: prefill,
+    head: {
+      targets: Uint32Array.from({ length: laws }, (_, i) => prefill + i + 1),
+      spec: NO_SIGNAL,
+      random: { runSeed: 1, rngKey: 2, firstPosition: 0 },
+    },
+    encoding: { encoding: "plain", maxLogitError: 0 },
+    atomic: kind !== "score",
+    maxLength: wish.maxLength ?? length,
+    arrivedMs: wish.arrivedMs ?? 0,
+    deadlineMs: wish.deadlineMs ?? Infinity,
+  };
+}
+
+/** A result that says nothing but that everything was computed. */
+export function resultOf(step: EngineStep, computeMs = 10): EngineStepResult {
+  return {
+    rows: step.rows.map(({ cache }) => ({ cache, frames: [] })),
+    computeMs,
+    computedPositions: step.rows.reduce((sum, { tokens }) => sum + tokens.length, 0),
+    headPositions: 0,
+  };
+}
+
+/** `cache:past+count` of every row, `!` behind those with laws. */
+export function show(step: EngineStep | undefined): string[] {
+  return (step?.rows ?? []).map(
+    ({ cache, past, tokens, head }) =>
+      `${cache}:${past}+${tokens.length}${head === undefined ? "" : "!"}`,
+  );
+}
