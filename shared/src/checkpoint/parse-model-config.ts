@@ -105,7 +105,7 @@ function parseLlama(fields: ConfigFields, family: LlamaConfig["family"]): LlamaC
     outputBias: family !== "qwen2" && family !== "mistral" && attentionBias,
     mlpBias: family === "llama" && fields.flag("mlp_bias", false),
     qkNorm: family === "qwen3",
-    rope: parseRope(fields, defaults.theta),
+    rope: parseRope(fields, { theta: defaults.theta, contextLength }),
   };
 }
 
