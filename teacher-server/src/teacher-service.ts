@@ -7,7 +7,7 @@ import type { ServerLimits } from "./admission/server-limits.js";
 import { drainingError, type CallContext, type CallObserver } from "./calls/call-context.js";
 import type { ServerConfig } from "./cli/server-config.js";
 import type { EngineDescription } from "./engine/engine-messages.js";
-import type { EngineStep, EngineStepResult } from "./engine/engine-step.js";
+import type { EngineStep, EngineStepResult } from "./scheduler/engine-step.js";
 import { StepLoop, type StepObserver } from "./engine/step-loop.js";
 import { Scheduler } from "./scheduler/scheduler.js";
 import { KvPool } from "./sessions/kv-pool.js";

@@ -42,5 +42,5 @@ function toText(line: string): string {
   const fields = Object.entries(record)
     .filter(([key]) => !QUIET_FIELDS.has(key))
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`);
-  return `${[time, level, String(record.msg ?? ""), ...fields].join(" ").trimEnd()}\n`;
+  return `${[time, level, typeof record.msg === "string" ? record.msg : "", ...fields].join(" ").trimEnd()}\n`;
 }

@@ -1,7 +1,7 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 import type { SignalSpec__Output as RawSignalSpec } from "@tandem/proto/gen/tandem/v1/SignalSpec.js";
-import type { SignalEncoding } from "../engine/engine-step.js";
+import type { SignalEncoding } from "../scheduler/engine-step.js";
 import { assertTauCount, assertTaus } from "./admit-rows.js";
 import type { ServerLimits } from "./server-limits.js";
 import type { ValidSignal } from "./valid-signal.js";

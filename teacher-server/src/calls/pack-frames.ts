@@ -1,5 +1,5 @@
 import type { SignalFrame } from "@tandem/proto/gen/tandem/v1/SignalFrame.js";
-import type { EncodedFrame } from "../engine/engine-step.js";
+import type { EncodedFrame } from "../scheduler/engine-step.js";
 
 export interface FrameGroup {
   readonly frames: readonly SignalFrame[];

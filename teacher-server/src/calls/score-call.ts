@@ -3,7 +3,7 @@ import type { ScoreItem__Output } from "@tandem/proto/gen/tandem/v1/ScoreItem.js
 import type { ScoreRequest__Output } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
 import type { ScoreResult } from "@tandem/proto/gen/tandem/v1/ScoreResult.js";
 import { admitScoreItem, type ValidScoreItem } from "../admission/admit-score.js";
-import type { HeadWish } from "../engine/engine-step.js";
+import type { HeadWish } from "../scheduler/engine-step.js";
 import type { JobProgress } from "../scheduler/scheduler.js";
 import {
   drainingError,

@@ -5,7 +5,7 @@ import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { fromEngineFailure } from "./engine-failure.js";
 import type { EngineDescription, EngineSettings, FromEngine, ToEngine } from "./engine-messages.js";
-import type { EngineStep, EngineStepResult } from "./engine-step.js";
+import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 export interface EngineClientOptions {
   readonly settings: EngineSettings;

@@ -1,5 +1,5 @@
 import type { ErrorCode } from "@tandem/shared/errors/error-code.js";
-import type { EngineStep, EngineStepResult } from "./engine-step.js";
+import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 /** What the engine process has to know. */
 export interface EngineSettings {

@@ -3,7 +3,7 @@ import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import type { Job } from "../scheduler/job.js";
 import type { JobProgress, Scheduler } from "../scheduler/scheduler.js";
-import type { EngineStep, EngineStepResult } from "./engine-step.js";
+import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 /** Whoever gave the job to the loop. */
 export interface JobListener {

@@ -51,7 +51,7 @@ async function answer(
   response: ServerResponse,
   options: HttpServerOptions,
 ): Promise<void> {
-  const path = (request.url ?? "/").split("?")[0];
+  const path = (request.url ?? "/").replace(/\?.*$/, "");
   switch (path) {
     case "/metrics":
       response.writeHead(200, { "content-type": options.registry.contentType });

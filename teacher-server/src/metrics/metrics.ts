@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { CallObserver } from "../calls/call-context.js";
-import type { EngineStep, EngineStepResult } from "../engine/engine-step.js";
+import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 /** Seconds from a fast draft on a tiny model to a long prefill. */
 const SECONDS_BUCKETS = [

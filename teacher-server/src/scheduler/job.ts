@@ -1,4 +1,4 @@
-import type { HeadWish, SignalEncoding } from "../engine/engine-step.js";
+import type { HeadWish, SignalEncoding } from "./engine-step.js";
 
 /** A stretch of one sequence that has to go through the model, and what is asked of its last positions. */
 export interface Job {

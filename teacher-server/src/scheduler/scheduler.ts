@@ -5,7 +5,7 @@ import {
   type EngineRowResult,
   type EngineStep,
   type EngineStepResult,
-} from "../engine/engine-step.js";
+} from "./engine-step.js";
 import type { KvPool } from "../sessions/kv-pool.js";
 import { dealTokens } from "./deal-tokens.js";
 import type { Job, JobUsage } from "./job.js";

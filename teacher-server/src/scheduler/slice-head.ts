@@ -1,4 +1,4 @@
-import { lawCount, type HeadWish } from "../engine/engine-step.js";
+import { lawCount, type HeadWish } from "./engine-step.js";
 
 /** The part of a wish that concerns laws first … first+count−1: what a chunk of a long sequence asks for. */
 export function sliceHead(head: HeadWish, first: number, count: number): HeadWish {

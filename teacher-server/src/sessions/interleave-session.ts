@@ -3,7 +3,7 @@ import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { DraftVerdict } from "@tandem/shared/inference/step.js";
 import { cutAtStop, type Finish } from "@tandem/shared/sampling/stops.js";
 import type { ValidDraft, ValidOpen } from "../admission/valid-interleave.js";
-import type { HeadWish } from "../engine/engine-step.js";
+import type { HeadWish } from "../scheduler/engine-step.js";
 import { truncateDraft } from "./truncate-draft.js";
 
 /** What a session says about the draft at the head of its queue. */

@@ -7,7 +7,7 @@ import type {
   EngineRowResult,
   EngineStep,
   EngineStepResult,
-} from "../engine-step.js";
+} from "../../scheduler/engine-step.js";
 
 /** A quarter of a message: several frames share one, and one row of a wide dense part still has room. */
 const MAX_FRAME_BYTES = 256 << 10;

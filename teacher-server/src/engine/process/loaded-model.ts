@@ -9,7 +9,7 @@ import {
 } from "@tandem/shared/tokenizer/fingerprint.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import type { EngineDescription, EngineSettings } from "../engine-messages.js";
-import type { EngineStep, EngineStepResult } from "../engine-step.js";
+import type { EngineStep, EngineStepResult } from "../../scheduler/engine-step.js";
 import { encodeResult } from "./encode-result.js";
 
 /** A teacher in memory. */

@@ -3,7 +3,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import { toEngineFailure } from "../engine-failure.js";
 import type { EngineSettings, FromEngine, ToEngine } from "../engine-messages.js";
-import type { EngineStep } from "../engine-step.js";
+import type { EngineStep } from "../../scheduler/engine-step.js";
 import { loadModel, type LoadedModel } from "./loaded-model.js";
 
 if (process.send === undefined) {

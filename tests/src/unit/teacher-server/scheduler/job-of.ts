@@ -1,5 +1,5 @@
 import type { Job } from "@tandem/teacher-server/scheduler/job.js";
-import type { EngineStep, EngineStepResult } from "@tandem/teacher-server/engine/engine-step.js";
+import type { EngineStep, EngineStepResult } from "@tandem/teacher-server/scheduler/engine-step.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 
 export interface JobWish {
