@@ -76,10 +76,17 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
 
 /** x, but computed only when the others are there: engines order freely what does not depend on each other, and would hold the logits
  * of all chunks at once. Adds 0·(one value of each). */
-function after(g: GraphBuilder, x: GraphTensor, ...others: readonly (GraphTensor | undefined)[]): GraphTensor {
+function after(
+  g: GraphBuilder,
+  x: GraphTensor,
+  ...others: readonly (GraphTensor | undefined)[]
+): GraphTensor {
   return others.reduce<GraphTensor>((sum, other) => {
     if (other === undefined) return sum;
-    const one = other.shape.reduce<GraphTensor>((value, _, axis) => g.slice(value, axis, 0, 1), other);
+    const one = other.shape.reduce<GraphTensor>(
+      (value, _, axis) => g.slice(value, axis, 0, 1),
+      other,
+    );
     return g.add(sum, g.mul(g.reshape(one, [1]), g.scalar(0)));
   }, x);
 }

@@ -22,6 +22,8 @@ export interface PackOptions {
   readonly signalInputs: readonly SignalInput[];
   /** T is rounded up to a multiple, so that few different sizes occur. */
   readonly positionMultiple: number;
+  /** Positions the model was made for: T is never more. Default: no limit. */
+  readonly contextLength?: number;
   /** Most rows of logits that exist at once. */
   readonly chunkRows: number;
 }
@@ -54,14 +56,11 @@ interface LossPosition {
  * Nothing is copied per chunk: chunks are views of one array. */
 export function packMicrobatch(
   sequences: readonly WeightedRollout[],
-  { vocabulary, signalInputs, positionMultiple, chunkRows }: PackOptions,
+  options: PackOptions,
 ): PackedMicrobatch {
+  const { vocabulary, signalInputs, chunkRows } = options;
   const rows = sequences.length;
-  const longest = Math.max(
-    2,
-    ...sequences.map(({ rollout }) => rollout.prompt.length + rollout.response.length),
-  );
-  const positions = Math.ceil((longest - 1) / positionMultiple) * positionMultiple;
+  const positions = positionsFor(sequences, options);
   const lossPositions = sequences.flatMap((sequence, row) =>
     lossPositionsOf(sequence, row * positions),
   );
@@ -82,11 +81,37 @@ export function packMicrobatch(
   };
 }
 
+/** T: as many positions as the longest row feeds, padding included. @throws OUT_OF_RANGE when the model has not so many. */
+function positionsFor(
+  sequences: readonly WeightedRollout[],
+  { positionMultiple, contextLength = Infinity }: PackOptions,
+): number {
+  let needed = 1;
+  for (const { rollout } of sequences) {
+    const fed = rollout.prompt.length + rollout.response.length - 1;
+    if (fed > contextLength) {
+      throw new TandemError(
+        "OUT_OF_RANGE",
+        `row ${rollout.row} has ${fed + 1} tokens, the model has ${contextLength} positions; shorten prompts or responses`,
+        { limit: contextLength },
+      );
+    }
+    needed = Math.max(needed, fed);
+  }
+  return Math.min(contextLength, Math.ceil(needed / positionMultiple) * positionMultiple);
+}
+
 function lossPositionsOf(
   { rollout, coefficients, columns = [] }: WeightedRollout,
   firstRow: number,
 ): LossPosition[] {
   const found: LossPosition[] = [];
+  if (rollout.prompt.length === 0) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `row ${rollout.row} has no prompt; a model needs at least one token to predict the next one from`,
+    );
+  }
   for (let index = 0; index < rollout.response.length; index++) {
     const coefficient = coefficients[index] as number;
     const hiddenRow = firstRow + rollout.prompt.length + index - 1;
@@ -173,6 +198,7 @@ function packSignals(
         `row ${rollout.row} has no teacher signal, but the losses need one; use cross-entropy for text alone`,
       );
     }
+    if (inputs.length > 0) assertCovers(rollout);
     return { rollout, signal: rollout.signal!, row: index };
   });
   const feeds: Record<string, HostTensor> = {};
@@ -196,6 +222,15 @@ function packSignals(
     }
   }
   return feeds;
+}
+
+/** The signal's rows must be the response's tokens. */
+function assertCovers({ row, prompt, response, signal }: Rollout): void {
+  if (signal?.from === prompt.length && signal.count >= response.length) return;
+  throw new TandemError(
+    "FAILED_PRECONDITION",
+    `row ${row}: the teacher's signal has ${signal?.count} positions from ${signal?.from}, the response ${response.length} from ${prompt.length}`,
+  );
 }
 
 /** u32 → i64 by writing the low words (typed arrays are little-endian wherever Node and onnxruntime run). */

@@ -123,6 +123,7 @@ export class TrainStep {
         vocabulary: this.#options.vocabulary,
         signalInputs: this.#signalInputs,
         positionMultiple: POSITION_MULTIPLE,
+        contextLength: this.#options.model.config.contextLength,
         chunkRows: chunkRows(this.#options.vocabulary),
       });
       const own = await this.#engine.accumulate(packed, numbers, index === 0);
