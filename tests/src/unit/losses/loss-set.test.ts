@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
+
+function lossSet(...config: object[]): LossSet {
+  return new LossSet(lossesSchema.parse(config));
+}
+
+describe("a set of losses", () => {
+  it("asks for nothing when it needs no teacher", () => {
+    const losses = lossSet({ name: "cross-entropy" });
+    assert.equal(losses.needsTeacher, false);
+    assert.deepEqual(losses.requirement(0), { spec: NO_SIGNAL, studentTopK: 0 });
+  });
+
+  it("asks for the union of what its losses need", () => {
+    const losses = lossSet(
+      { name: "forward-kl", topK: 8 },
+      { name: "reverse-kl", topK: 32, temperature: 2 },
+      { name: "generalized-jsd", dense: true },
+    );
+    assert.equal(losses.needsTeacher, true);
+    assert.deepEqual(losses.requirement(0).spec, {
+      ...NO_SIGNAL,
+      topK: 32,
+      taus: [2],
+      dense: "f32",
+    });
+  });
+
+  it("asks for a temperature once, however many losses use it", () => {
+    const losses = lossSet(
+      { name: "forward-kl", temperature: 2 },
+      { name: "reverse-kl", temperature: 3 },
+      { name: "generalized-jsd", temperature: 2 },
+    );
+    assert.deepEqual(losses.requirement(0).spec.taus, [2, 3]);
+  });
+
+  it("asks for the temperature of the moment", () => {
+    const losses = lossSet({ name: "forward-kl", temperature: { kind: "linear", from: 4, to: 1 } });
+    assert.deepEqual(losses.requirement(0).spec.taus, [4]);
+    assert.deepEqual(losses.requirement(0.5).spec.taus, [2.5]);
+    // Also when it passes 1: the graph is the same for the whole run.
+    assert.deepEqual(losses.requirement(1).spec.taus, [1]);
+  });
+
+  it("does not ask for temperature 1, which the signal has anyway", () => {
+    assert.deepEqual(lossSet({ name: "forward-kl", temperature: 1 }).requirement(0).spec.taus, []);
+  });
+
+  it("follows the schedules of its weights", () => {
+    const losses = lossSet(
+      { name: "cross-entropy", weight: { kind: "linear", from: 1, to: 0 } },
+      { name: "forward-kl", weight: 0.5 },
+    );
+    assert.deepEqual(losses.weightsAt(0), [1, 0.5]);
+    assert.deepEqual(losses.weightsAt(0.75), [0.25, 0.5]);
+  });
+
+  it("names equal losses apart", () => {
+    const losses = lossSet({ name: "forward-kl" }, { name: "forward-kl", temperature: 2 });
+    assert.deepEqual(losses.names, ["forward-kl", "forward-kl.2"]);
+  });
+
+  const refused: readonly [string, object, RegExp][] = [
+    ["an unknown name, listing those there are", { name: "kl" }, /no loss "kl".*forward-kl/s],
+    [
+      "an unknown option, naming the loss",
+      { name: "forward-kl", topk: 3 },
+      /losses\[0\] \(forward-kl\).*topk/s,
+    ],
+    [
+      "a temperature that is not positive",
+      { name: "forward-kl", temperature: 0 },
+      /must be positive/,
+    ],
+    [
+      "a schedule that reaches a temperature of 0",
+      { name: "forward-kl", temperature: { kind: "linear", from: 1, to: 0 } },
+      /must be positive/,
+    ],
+    ["a beta outside [0, 1]", { name: "generalized-jsd", beta: 1.5 }, /beta/],
+  ];
+  for (const [what, config, message] of refused) {
+    it(`refuses ${what}`, () => {
+      assert.throws(
+        () => lossSet(config),
+        (error) =>
+          error instanceof TandemError &&
+          error.code === "INVALID_ARGUMENT" &&
+          message.test(error.message),
+      );
+    });
+  }
+});
