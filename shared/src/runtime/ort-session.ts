@@ -40,7 +40,7 @@ export async function createOrtSession(
       executionMode: "sequential",
       graphOptimizationLevel: options.optimization ?? "all",
       enableCpuMemArena: options.arena ?? true,
-      enableMemPattern: options.memoryPattern ?? options.arena ?? true,
+      enableMemPattern: options.memoryPattern ?? false,
       ...(options.profilePrefix === undefined
         ? {}
         : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
