@@ -27,7 +27,7 @@ export function buildHeadGraph(
   builder.output("topLogits", top.values);
 
   const lse = addNormalisers(builder, u, top);
-  addToken(builder, u, lse);
+  addToken(builder, u);
   builder.output(
     "atLogits",
     builder.takeAlongAxis(u, builder.input("atIds", "i64", ["n", "A"]), 1),
@@ -56,44 +56,36 @@ function addNormalisers(
     1,
     "none",
   );
-  const first = builder.slice(top.values, 1, 0, 1); // [n,1]
   const last = builder.slice(top.values, 1, -1, Infinity); // [n,1]
   const lastId = builder.slice(top.indices, 1, -1, Infinity); // [n,1]
 
-  const restLse = builder.sub(
-    last,
-    builder.log(builder.takeAlongAxis(builder.softmax(masked, 1), lastId, 1)),
-  ); // [n,1]
-  const inner = builder.reduceSum(builder.exp(builder.sub(insideLogits, first)), {
-    axes: [1],
-    keepDims: true,
-  });
-  const lse = builder.add(
-    first,
-    builder.log(builder.add(inner, builder.exp(builder.sub(restLse, first)))),
-  ); // [n,1]
+  const lastOfRest = builder.takeAlongAxis(builder.logSoftmax(masked, 1), lastId, 1); // [n,1]
+  const restLse = builder.sub(last, lastOfRest); // [n,1]
+  const lse = rowLogSumExp(builder, builder.concat([insideLogits, restLse], 1), 1); // [n,1]
   builder.output("restLse", builder.squeeze(restLse, 1));
   builder.output("lse", builder.squeeze(lse, 1));
 
   const taus = builder.unsqueeze(builder.input("taus", "f32", ["n", "J"]), 2); // [n,J,1]
   const at = (x: G): G => builder.div(builder.unsqueeze(x, 1), taus); // [n,·] → [n,J,·]
   const lastIdAt = builder.expand(builder.unsqueeze(lastId, 1), ["n", "J", 1]);
-  const lastProbabilityAt = builder.takeAlongAxis(builder.softmax(at(masked), 2), lastIdAt, 2); // [n,J,1]
-  const restAt = builder.sub(at(last), builder.log(lastProbabilityAt)); // [n,J,1]
-  const innerAt = builder.reduceSum(builder.exp(builder.sub(at(insideLogits), at(first))), {
-    axes: [2],
-    keepDims: true,
-  });
-  const lseAt = builder.add(
-    at(first),
-    builder.log(builder.add(innerAt, builder.exp(builder.sub(restAt, at(first))))),
-  ); // [n,J,1]
+  const lastAt = builder.takeAlongAxis(builder.logSoftmax(at(masked), 2), lastIdAt, 2); // [n,J,1]
+  const restAt = builder.sub(at(last), lastAt); // [n,J,1]
+  const lseAt = rowLogSumExp(builder, builder.concat([at(insideLogits), restAt], 2), 2); // [n,J,1]
   builder.output("restLseAt", builder.squeeze(restAt, 2));
   builder.output("lseAt", builder.squeeze(lseAt, 2));
   return lse;
 }
 
-function addToken(builder: GraphBuilder, u: G, lse: G): void {
+/** log Σ exp along an axis that is kept with length 1: an entry minus its log-probability. Exp and Log over a whole array compute its last
+ * elements on another path than the rest, so that a row's bits would depend on the rows beside it; LogSoftmax goes row by row. */
+function rowLogSumExp(builder: GraphBuilder, x: G, axis: number): G {
+  return builder.sub(
+    builder.slice(x, axis, 0, 1),
+    builder.slice(builder.logSoftmax(x, axis), axis, 0, 1),
+  );
+}
+
+function addToken(builder: GraphBuilder, u: G): void {
   const targets = builder.unsqueeze(builder.input("targets", "i64", ["n"]), 1); // [n,1]
   const own = builder.takeAlongAxis(u, targets, 1); // [n,1]
   builder.output("tokenLogit", builder.squeeze(own, 1));
@@ -101,7 +93,7 @@ function addToken(builder: GraphBuilder, u: G, lse: G): void {
 
   const rows = builder.input("massRows", "i64", ["W"]);
   const chosen = builder.gather(u, rows, 0); // [W,V]
-  const probability = builder.exp(builder.sub(chosen, builder.gather(lse, rows, 0)));
+  const probability = builder.softmax(chosen, 1);
   const above = builder.where(
     builder.greater(chosen, builder.gather(own, rows, 0)),
     probability,
@@ -118,6 +110,6 @@ function addMoments(builder: GraphBuilder, u: G, lse: G): void {
   builder.output("meanLogit", builder.reduceMean(chosen, { axes: [1] }));
   builder.output(
     "entropy",
-    builder.reduceSum(builder.mul(builder.exp(builder.neg(surprise)), surprise), { axes: [1] }),
+    builder.reduceSum(builder.mul(builder.softmax(chosen, 1), surprise), { axes: [1] }),
   );
 }
