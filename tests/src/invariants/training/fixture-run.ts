@@ -48,6 +48,11 @@ export const ROLLOUTS_PER_BATCH = 6;
 export class WeightedText implements RolloutSource {
   #next = 0;
   #weights = 0;
+  readonly #failBatch: number;
+
+  constructor(failBatch = -1) {
+    this.#failBatch = failBatch;
+  }
 
   publish(weights: ReadonlyMap<string, Float32Array>): void {
     let hash = 0;
@@ -60,6 +65,7 @@ export class WeightedText implements RolloutSource {
 
   async next(): Promise<RolloutBatch> {
     const index = this.#next;
+    if (index === this.#failBatch) throw new Error(`no batch ${index}`);
     this.#next += 1;
     const rollouts = Array.from({ length: ROLLOUTS_PER_BATCH }, (_, row) =>
       this.#rollout(index, row),
@@ -101,6 +107,10 @@ export interface RunVariant {
   readonly resume?: boolean;
   /** Abort once this step is done. */
   readonly abortAfter?: number;
+  readonly configDigest?: string;
+  readonly learningRate?: number;
+  /** The source fails when asked for this batch. */
+  readonly failBatch?: number;
 }
 
 /** Runs it with a new process's worth of objects: model, source, trainer. */
@@ -109,8 +119,11 @@ export async function runTiny({
   training = {},
   resume = false,
   abortAfter,
+  configDigest = "digest",
+  learningRate = 0.01,
+  failBatch = -1,
 }: RunVariant): Promise<Awaited<ReturnType<typeof runTraining>>> {
-  const source = new WeightedText();
+  const source = new WeightedText(failBatch);
   const controller = new AbortController();
   const options: TrainerOptions = {
     model: initFromScratch(TINY_LLAMA, 7),
@@ -126,13 +139,13 @@ export async function runTiny({
       threads: 1,
       ...training,
     }),
-    optimizer: optimizerSchema.parse({ learningRate: 0.01, warmupSteps: 3, schedule: "cosine" }),
+    optimizer: optimizerSchema.parse({ learningRate, warmupSteps: 3, schedule: "cosine" }),
     source,
     rolloutBatchSize: ROLLOUTS_PER_BATCH,
     publishWeights: async (weights) => source.publish(weights),
     evaluate: async (step) => ({ accuracy: step / 100 }),
     runDir,
-    configDigest: "digest",
+    configDigest,
     resume,
     clock: { nowMs: () => 0 },
     abort: controller.signal,
