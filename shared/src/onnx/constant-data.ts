@@ -18,7 +18,9 @@ export function toConstantData(
   }
   switch (dtype) {
     case "f32":
-      return Float32Array.from(data as readonly number[], Number);
+      return data instanceof Float32Array
+        ? data.slice()
+        : Float32Array.from(data as readonly number[], Number);
     case "f64":
       return Float64Array.from(data as readonly number[], Number);
     case "i64":

@@ -44,6 +44,9 @@ export async function createOrtSession(
       ...(options.profilePrefix === undefined
         ? {}
         : { enableProfiling: true, profileFilePrefix: options.profilePrefix }),
+      ...(options.externalData === undefined
+        ? {}
+        : { externalData: [...options.externalData].map(([path, data]) => ({ path, data })) }),
       logSeverityLevel: 3,
       extra: {
         session: {

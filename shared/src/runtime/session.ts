@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly threads: number;
   /** Directory of the files that parameters lie in (real path, not a symlink). */
   readonly externalDataDir?: string;
+  /** Bytes of parameters that are in memory instead, by their `location`; they are copied. */
+  readonly externalData?: ReadonlyMap<string, Uint8Array>;
   /** Default `all`. */
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
   /** Reuse memory between runs through an arena; off returns it at once. Default true. */
