@@ -37,10 +37,9 @@ export class BodySession {
     threads: number,
   ): Promise<BodySession> {
     const model = serializeGraph(buildBodyGraph(config, weights));
-    const directory = weights.directory === undefined ? {} : { externalDataDir: weights.directory };
     // Sizes change with every batch: a memory pattern would be planned anew each time.
     return new BodySession(
-      await createOrtSession(model, { threads, memoryPattern: false, ...directory }),
+      await createOrtSession(model, { threads, memoryPattern: false, ...weights.session }),
       config,
     );
   }

@@ -2,19 +2,21 @@ import { basename, dirname } from "node:path";
 
 import type { CheckpointWeights, WeightEntry } from "../checkpoint/checkpoint-weights.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
+import { invariant } from "../errors/invariant.js";
 import { TandemError } from "../errors/tandem-error.js";
 import { embeddingName, headName, listParameters } from "../models/parameters.js";
 import type { WeightSource } from "../models/decoder-parts.js";
 import type { GraphTensor } from "../onnx/graph.js";
 import type { GraphBuilder } from "../onnx/graph-builder.js";
+import type { SessionOptions } from "../runtime/session.js";
 import type { ExternalBytes } from "../tensor/op-attributes.js";
 
 /** Where a model's weights come from, for graphs of inference: constants of the graph, so that the runtime can pack them. */
 export interface BoundWeights {
   /** Weights as tensors of a graph under construction. */
   source(builder: GraphBuilder): WeightSource<GraphTensor>;
-  /** Directory of the files the graph refers to, if it does. */
-  readonly directory?: string;
+  /** What a session over such a graph needs to find the bytes. */
+  readonly session: Pick<SessionOptions, "externalDataDir" | "externalData">;
 }
 
 /** Weights that stay in the .safetensors files; embedding and head are cut to V rows, which only shortens what is read.
@@ -43,41 +45,55 @@ export function bindFiles(
     );
   }
   return {
-    directory,
-    source: (builder) =>
-      memoize((name) => {
-        const { shape, bytes } = expectWeight(bound, name);
-        return builder.parameter(name, shape, bytes);
-      }),
+    session: { externalDataDir: directory },
+    source: (builder) => fromTable(builder, bound),
   };
 }
 
-/** Weights in memory, copied into the serialised graph.
+/** Weights in memory: the graph refers to each array as a file of its name.
  * @throws TandemError INVALID_ARGUMENT for missing or misshapen weights. */
 export function bindArrays(
   config: ModelConfig,
   arrays: ReadonlyMap<string, Float32Array>,
   vocabulary: number,
 ): BoundWeights {
-  const shapes = new Map(listParameters(config).map(({ name, shape }) => [name, shape] as const));
-  for (const [name, shape] of shapes) {
+  const bound = new Map<string, BoundWeight>();
+  const externalData = new Map<string, Uint8Array>();
+  for (const { name, shape } of listParameters(config)) {
     const size = shape.reduce((a, b) => a * b, 1);
-    if (arrays.get(name)?.length !== size) {
+    const data = arrays.get(name);
+    if (data?.length !== size) {
       throw new TandemError(
         "INVALID_ARGUMENT",
-        `weight "${name}" needs ${size} values [${shape.join(",")}], given were ${arrays.get(name)?.length ?? "none"}`,
+        `weight "${name}" needs ${size} values [${shape.join(",")}], given were ${data?.length ?? "none"}`,
         { field: "weights" },
       );
     }
+    const kept = cutShape(shape, isVocabularyMatrix(config, name) ? vocabulary : undefined);
+    const length = 4 * kept.reduce((a, b) => a * b, 1);
+    bound.set(name, { shape: kept, bytes: { location: name, offset: 0, length, dtype: "f32" } });
+    externalData.set(name, new Uint8Array(data.buffer, data.byteOffset, length));
   }
-  return {
-    source: (builder) =>
-      memoize((name) => {
-        const rows = isVocabularyMatrix(config, name) ? vocabulary : undefined;
-        const shape = cutShape(expectWeight(shapes, name), rows);
-        const size = shape.reduce((a, b) => a * b, 1);
-        return builder.constant(expectWeight(arrays, name).subarray(0, size), shape);
-      }),
+  return { session: { externalData }, source: (builder) => fromTable(builder, bound) };
+}
+
+interface BoundWeight {
+  readonly shape: readonly number[];
+  readonly bytes: ExternalBytes;
+}
+
+/** One parameter per name, however often the model asks for it. */
+function fromTable(
+  builder: GraphBuilder,
+  bound: ReadonlyMap<string, BoundWeight>,
+): WeightSource<GraphTensor> {
+  const made = new Map<string, GraphTensor>();
+  return (name) => {
+    const weight = bound.get(name);
+    invariant(weight !== undefined, `the model has a weight "${name}"`);
+    const tensor = made.get(name) ?? builder.parameter(name, weight.shape, weight.bytes);
+    made.set(name, tensor);
+    return tensor;
   };
 }
 
@@ -99,24 +115,5 @@ function externalBytes(entry: WeightEntry, rows: number | undefined): ExternalBy
     offset: entry.offset,
     length,
     dtype: GRAPH_DTYPE[entry.dtype],
-  };
-}
-
-function expectWeight<T>(table: ReadonlyMap<string, T>, name: string): T {
-  const found = table.get(name);
-  if (found === undefined)
-    throw new TandemError("INTERNAL", `the model asks for the unknown weight "${name}"`);
-  return found;
-}
-
-function memoize(make: (name: string) => GraphTensor): WeightSource<GraphTensor> {
-  const made = new Map<string, GraphTensor>();
-  return (name) => {
-    let tensor = made.get(name);
-    if (tensor === undefined) {
-      tensor = make(name);
-      made.set(name, tensor);
-    }
-    return tensor;
   };
 }

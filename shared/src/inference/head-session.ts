@@ -62,8 +62,11 @@ export class HeadSession {
     { vocabulary, threads }: { vocabulary: number; threads: number },
   ): Promise<HeadSession> {
     const model = serializeGraph(buildHeadGraph(config, weights, vocabulary));
-    const directory = weights.directory === undefined ? {} : { externalDataDir: weights.directory };
-    const session = await createOrtSession(model, { threads, memoryPattern: false, ...directory });
+    const session = await createOrtSession(model, {
+      threads,
+      memoryPattern: false,
+      ...weights.session,
+    });
     return new HeadSession(session, config.hiddenSize, vocabulary);
   }
 
