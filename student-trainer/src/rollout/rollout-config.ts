@@ -94,3 +94,9 @@ export function writesWithTeacher({ kind, otherwise, lambda }: RolloutConfig): b
 export function usesStudent({ kind, lambda }: RolloutConfig): boolean {
   return kind === "mixed" ? lambda > 0 : kind === "skd" || kind === "on-policy";
 }
+
+/** Are the data's answers trained on? Elsewhere they may be as long as they like. */
+export function usesAnswers({ kind, otherwise, lambda }: RolloutConfig): boolean {
+  if (kind === "mixed") return otherwise === "supervised" && lambda < 1;
+  return kind === "supervised";
+}
