@@ -10,7 +10,7 @@ import type { RunConfig } from "../config/run-config.js";
 import { loadDataset, type Dataset } from "../data/dataset.js";
 import { evaluateStudent } from "../evaluation/evaluate-student.js";
 import { LossSet } from "../losses/loss-set.js";
-import { usesStudent } from "../rollout/rollout-config.js";
+import { usesAnswers, usesStudent } from "../rollout/rollout-config.js";
 import { createRolloutSource } from "../rollout/rollout-source.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
@@ -30,7 +30,12 @@ export interface TrainRunOptions {
   /** A sentence for people. */
   readonly note: (text: string) => void;
   readonly onStep: (record: StepRecord, steps: number) => void;
+  /** Put between the rollouts and the teacher's client, to watch or to disturb. */
+  readonly wrapTeacher?: (teacher: RolloutTeacher) => RolloutTeacher;
 }
+
+/** The part of the teacher's client that rollouts use. */
+export type RolloutTeacher = Pick<TeacherClient, "score" | "openSequence" | "generate">;
 
 export interface TrainRunResult {
   readonly runDir: string;
@@ -97,7 +102,7 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
       runSeed: config.training.seed,
       stopIds: student.stopIds,
       engine,
-      ...(teacher === undefined ? {} : { teacher }),
+      ...(teacher === undefined ? {} : { teacher: opened.wrapTeacher?.(teacher) ?? teacher }),
     });
     // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
     const writesOwnText = usesStudent(config.rollout) || losses.requirement(0).studentTopK > 0;
@@ -179,7 +184,8 @@ async function loadRows(
     config: config.data,
     codec: student.tokenizer,
     eosId: config.data.appendEos ? student.stopIds[0] : undefined,
-    maxResponse: which === "train" ? config.rollout.maxResponse : Infinity,
+    maxResponse:
+      which === "train" && usesAnswers(config.rollout) ? config.rollout.maxResponse : Infinity,
     maxPrompt: promptRoom(config, student.config.contextLength),
     limit: which === "train" ? config.data.limit : undefined,
   });
