@@ -77,8 +77,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   const closeAll = async (): Promise<void> => {
     clearInterval(leaseTimer);
     service.close();
-    grpc.close();
-    await Promise.all([http.close(), engine.close()]);
+    await Promise.all([grpc.close(), http.close(), engine.close()]);
   };
   try {
     await grpc.listen(config.host, config.port);

@@ -11,6 +11,9 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 /** The services whose health is told apart: the whole server, and the teacher. */
 const HEALTH_SERVICES = ["", "tandem.v1.Teacher"] as const;
 
+/** Statuses of ended calls reach their clients within this time, or not at all. */
+const FLUSH_MS = 250;
+
 export interface GrpcServerOptions {
   readonly handlers: TeacherHandlers;
   readonly maxMessageBytes: number;
@@ -24,6 +27,7 @@ export class GrpcServer {
     Object.fromEntries(HEALTH_SERVICES.map((service) => [service, "NOT_SERVING"])),
   );
   #port = 0;
+  #serving = false;
 
   constructor(options: GrpcServerOptions) {
     this.#server = new Server({
@@ -61,12 +65,17 @@ export class GrpcServer {
   }
 
   setServing(serving: boolean): void {
-    for (const service of HEALTH_SERVICES)
-      this.#health.setStatus(service, serving ? "SERVING" : "NOT_SERVING");
+    if (serving === this.#serving) return;
+    this.#serving = serving;
+    const status = serving ? "SERVING" : "NOT_SERVING";
+    for (const service of HEALTH_SERVICES) this.#health.setStatus(service, status);
   }
 
-  /** Ends every stream that is left (health watchers, too). */
-  close(): void {
+  /** Ends the connections once what was written has gone out; streams that are left then (health watchers) are cut off. */
+  async close(): Promise<void> {
+    const flushed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const timer = new Promise<void>((resolve) => setTimeout(resolve, FLUSH_MS).unref());
+    await Promise.race([flushed, timer]);
     this.#server.forceShutdown();
   }
 }

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { createRequire } from "node:module";
+import {
+  credentials,
+  loadPackageDefinition,
+  makeGenericClientConstructor,
+  status,
+  type Client,
+  type ServiceError,
+} from "@grpc/grpc-js";
+import { loadSync } from "@grpc/proto-loader";
+import { service as healthService } from "grpc-health-check";
+import { fixtureModel, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
+import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
+
+type Answer = Record<string, unknown>;
+
+interface HealthClient extends Client {
+  check(
+    request: { service: string },
+    callback: (error: ServiceError | null, value?: { status: string }) => void,
+  ): void;
+  watch(request: { service: string }): NodeJS.ReadableStream & { cancel(): void };
+}
+
+function healthClient(address: string): HealthClient {
+  const Health = makeGenericClientConstructor(healthService as never, "Health");
+  return new Health(address, credentials.createInsecure()) as unknown as HealthClient;
+}
+
+function check(client: HealthClient, service: string): Promise<string> {
+  return new Promise((resolve, reject) =>
+    client.check({ service }, (error, value) =>
+      error === null ? resolve(value?.status ?? "") : reject(error),
+    ),
+  );
+}
+
+async function http(server: LiveServer, path: string): Promise<readonly [number, string]> {
+  const response = await fetch(`http://${server.httpAddress}${path}`);
+  return [response.status, await response.text()];
+}
+
+describe("operating teacher-server", { timeout: 60_000 }, () => {
+  let server: LiveServer;
+  before(async () => {
+    server = await startLiveServer({ model: fixtureModel("llama-tied") });
+  });
+  after(async () => {
+    await server.stop();
+  });
+
+  it("is healthy as a whole and as a teacher, and knows no other service", async () => {
+    const client = healthClient(server.grpcAddress);
+    assert.equal(await check(client, ""), "SERVING");
+    assert.equal(await check(client, "tandem.v1.Teacher"), "SERVING");
+    await assert.rejects(check(client, "nobody"), { code: status.NOT_FOUND });
+    client.close();
+  });
+
+  it("answers server reflection with its services", async () => {
+    const require = createRequire(import.meta.resolve("@grpc/reflection"));
+    const path =
+      require.resolve("@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto");
+    const loaded = loadPackageDefinition(loadSync(path)) as unknown as {
+      grpc: {
+        reflection: {
+          v1: {
+            ServerReflection: new (
+              address: string,
+              c: ReturnType<typeof credentials.createInsecure>,
+            ) => Client & { ServerReflectionInfo(): never };
+          };
+        };
+      };
+    };
+    const client = new loaded.grpc.reflection.v1.ServerReflection(
+      server.grpcAddress,
+      credentials.createInsecure(),
+    );
+    const stream = new TeacherStream<Answer, Answer>(client.ServerReflectionInfo());
+    stream.send({ listServices: "" });
+    const names = (
+      (await stream.next())?.listServicesResponse as { service: { name: string }[] }
+    ).service.map(({ name }) => name);
+    assert.ok(names.includes("tandem.v1.Teacher"), names.join());
+    await stream.finish();
+    client.close();
+  });
+
+  it("serves liveness, readiness and metrics with units", async () => {
+    assert.deepEqual(await http(server, "/livez"), [200, "alive\n"]);
+    assert.deepEqual(await http(server, "/readyz"), [200, "ready\n"]);
+    assert.equal((await http(server, "/other"))[0], 404);
+    const stream = new TeacherStream(server.client.score());
+    stream.send({ items: [{ id: 1, tokens: u32([1, 2, 3]), from: 2, signal: { topK: 2 } }] });
+    await stream.next();
+    await stream.finish();
+    const [code, text] = await http(server, "/metrics");
+    assert.equal(code, 200);
+    for (const wanted of [
+      'teacher_requests_total{method="Score",code="OK"} 1',
+      'teacher_items_total{method="Score",code="OK"} 1',
+      'teacher_positions_total{kind="score"} 1',
+      'teacher_positions_total{kind="prefill"} 1',
+      "teacher_engine_up 1",
+      "teacher_kv_cache_used_bytes 0",
+      'teacher_model_info{model="llama-tied"',
+    ]) {
+      assert.ok(text.includes(wanted), `${wanted} in\n${text}`);
+    }
+  });
+
+  it("drains on SIGTERM: not serving, nothing new, what was asked is answered, exit 0", async () => {
+    const leaving = await startLiveServer({
+      model: fixtureModel("llama-tied"),
+      args: ["--max-num-batched-tokens", "16"],
+    });
+    const health = healthClient(leaving.grpcAddress);
+    const seen: string[] = [];
+    const watch = health.watch({ service: "tandem.v1.Teacher" });
+    watch.on("error", () => {});
+    const watched = new Promise<void>((resolve) =>
+      watch.on("data", ({ status: now }: { status: string }) => {
+        seen.push(now);
+        if (seen.length === 1 || now === "NOT_SERVING") resolve();
+      }),
+    );
+    await watched;
+    const count = 60;
+    const working = new TeacherStream(leaving.client.score());
+    const idle = new TeacherStream(leaving.client.interleave());
+    idle.send({ opens: [{ sequence: 1, prompt: u32([1]), maxResponse: 3 }] });
+    const items = Array.from({ length: count }, (_, id) => ({
+      id,
+      tokens: u32(Array.from({ length: 120 }, (_, i) => i % 97)),
+      from: 1,
+      signal: { token: true },
+    }));
+    working.send({ items });
+    let done = 0;
+    while (done === 0)
+      done += ((await working.next())?.results ?? []).filter(({ last }) => last).length;
+    leaving.process.kill("SIGTERM");
+    await assert.rejects(idle.next(), { code: status.UNAVAILABLE });
+    await assert.rejects(
+      async () => {
+        for (;;) done += ((await working.next())?.results ?? []).filter(({ last }) => last).length;
+      },
+      { code: status.UNAVAILABLE },
+    );
+    assert.equal(done, count, "everything that was asked before is answered");
+    assert.equal(await leaving.exited, 0);
+    assert.deepEqual(seen, ["SERVING", "NOT_SERVING"]);
+    health.close();
+    leaving.client.close();
+  });
+
+  it("cuts work off when the shutdown timeout is over", async () => {
+    const leaving = await startLiveServer({
+      model: fixtureModel("llama-tied"),
+      args: ["--max-num-batched-tokens", "4", "--shutdown-timeout-ms", "50"],
+    });
+    const stream = new TeacherStream(leaving.client.score());
+    stream.send({
+      items: Array.from({ length: 200 }, (_, id) => ({
+        id,
+        tokens: u32(Array(120).fill(1)),
+        from: 1,
+        signal: { token: true },
+      })),
+    });
+    await stream.next();
+    leaving.process.kill("SIGTERM");
+    await assert.rejects(async () => {
+      while ((await stream.next()) !== undefined);
+    });
+    assert.equal(await leaving.exited, 0);
+    leaving.client.close();
+  });
+
+  it("survives kill -9 of its engine: pending items fail as UNAVAILABLE, health turns, the same draft gets its verdict afterwards", async () => {
+    const hit = await startLiveServer({
+      model: fixtureModel("llama-tied"),
+      args: ["--max-num-batched-tokens", "16"],
+    });
+    const health = healthClient(hit.grpcAddress);
+    const writing = new TeacherStream(hit.client.interleave());
+    const open = {
+      sequence: 5,
+      prompt: u32([1, 2, 3]),
+      maxResponse: 20,
+      rule: { rank: 40 },
+      sampling: { temperature: 1 },
+      signal: { token: true },
+    };
+    writing.send({ opens: [open], drafts: [{ sequence: 5, start: 0, tokens: u32([4, 5]) }] });
+    const first = (await writing.next())?.verdicts[0];
+    assert.ok(first);
+    const kept = first.accepted + (first.replacement === undefined ? 0 : 1);
+    const seen = first.replacement === undefined ? 0 : 1;
+
+    const scoring = new TeacherStream(hit.client.score());
+    const pending = new Set(Array.from({ length: 100 }, (_, id) => id));
+    scoring.send({
+      items: [...pending].map((id) => ({
+        id,
+        tokens: u32(Array(100).fill(7)),
+        from: 1,
+        signal: { token: true },
+      })),
+    });
+    await scoring.next();
+    const before = hit.enginePid();
+    process.kill(before, "SIGKILL");
+    const codes = new Set<string>();
+    while (pending.size > 0) {
+      const message = await scoring.next();
+      for (const { id, last } of message?.results ?? []) if (last) pending.delete(id);
+      for (const { id, code } of message?.errors ?? []) {
+        pending.delete(id);
+        codes.add(String(code));
+      }
+    }
+    assert.deepEqual([...codes], ["ERROR_CODE_UNAVAILABLE"]);
+    assert.equal(await check(health, "tandem.v1.Teacher"), "NOT_SERVING");
+    assert.equal((await http(hit, "/readyz"))[0], 503);
+    writing.send({
+      drafts: [{ sequence: 5, start: kept, replacementsSeen: seen, tokens: u32([8]) }],
+    });
+    assert.equal((await writing.next())?.errors[0]?.code, "ERROR_CODE_UNAVAILABLE");
+
+    for (let i = 0; i < 200 && (await check(health, "tandem.v1.Teacher")) !== "SERVING"; i++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(await check(health, "tandem.v1.Teacher"), "SERVING");
+    assert.notEqual(hit.enginePid(), before);
+    writing.send({
+      drafts: [{ sequence: 5, start: kept, replacementsSeen: seen, tokens: u32([8]) }],
+    });
+    const verdict = (await writing.next())?.verdicts[0];
+    assert.equal(verdict?.usage?.prefillPositions, 3 + kept - 1, "known tokens are computed again");
+
+    const calm = new TeacherStream(server.client.interleave());
+    calm.send({ opens: [open], drafts: [{ sequence: 5, start: 0, tokens: u32([4, 5]) }] });
+    await calm.next();
+    calm.send({ drafts: [{ sequence: 5, start: kept, replacementsSeen: seen, tokens: u32([8]) }] });
+    const undisturbed = (await calm.next())?.verdicts[0];
+    assert.deepEqual({ ...verdict, usage: null }, { ...undisturbed, usage: null });
+    await calm.finish();
+    health.close();
+    assert.equal(await hit.stop(), 0);
+  });
+});
