@@ -1,0 +1,259 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+
+import { startLiveServer, type LiveServer } from "../../helpers/live-server.js";
+import { runTrainer, startTrainer } from "../../helpers/rollout-cli.js";
+import { makeRolloutPair, type RolloutPair } from "../../helpers/rollout-pair.js";
+
+/** Nothing listens there: the discard port needs privileges nobody gave. */
+const DEAD = "127.0.0.1:9";
+
+describe("student-trainer", () => {
+  let pair: RolloutPair;
+  let server: LiveServer;
+
+  before(async () => {
+    pair = await makeRolloutPair();
+    server = await startLiveServer({ model: pair.teacherDir });
+  });
+  after(async () => {
+    await server?.stop();
+    await pair?.remove();
+  });
+
+  const sets = (name: string, ...more: string[]): string[] =>
+    [
+      `student.model=${pair.studentDir}`,
+      `data.train=${pair.dataFile}`,
+      "rollout={kind: supervised, rows: 8, maxResponse: 14}",
+      "losses=[{name: cross-entropy}]",
+      "training={steps: 3, minibatchSize: 8, threads: 1}",
+      `output.dir=${join(pair.dir, name)}`,
+      ...more,
+    ].flatMap((assignment) => ["--set", assignment]);
+
+  const skd = () => [
+    `teacher.address=${server.grpcAddress}`,
+    "rollout={kind: skd, rows: 8, maxResponse: 14}",
+    "losses=[{name: forward-kl, topK: 6}]",
+  ];
+
+  it("explains itself, with examples", async () => {
+    for (const command of [
+      "",
+      "train",
+      "evaluate",
+      "generate",
+      "rollout",
+      "score",
+      "export",
+      "init",
+    ]) {
+      const { code, stdout } = await runTrainer(...(command === "" ? [] : [command]), "--help");
+      assert.equal(code, 0);
+      assert.match(stdout, /student-trainer .*\n/);
+      assert.match(stdout, /Example|first run/);
+    }
+  });
+
+  it("exits with 2 on a flag it does not know", async () => {
+    const { code, stderr } = await runTrainer("train", "--confog", "x");
+    assert.equal(code, 2);
+    assert.match(stderr, /unknown option '--confog'/);
+  });
+
+  it("exits with 2 on an option it does not know, and says what is near", async () => {
+    const { code, stderr } = await runTrainer("train", ...sets("a", "training.sedd=1"));
+    assert.equal(code, 2);
+    assert.match(stderr, /training\.sedd.*did you mean training\.seed/);
+  });
+
+  it("exits with 2 on a combination that cannot work, before any work", async () => {
+    const { code, stderr } = await runTrainer("train", ...sets("a", "rollout.kind=skd"));
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /no teacher\.address is given, but rollout\.kind skd writes with a teacher/,
+    );
+  });
+
+  it("exits with 1 on a malformed line, and names file and line", async () => {
+    const file = join(pair.dir, "broken.jsonl");
+    await writeFile(file, '{"prompt":"1","answer":"2"}\n{"prompt":\n');
+    const { code, stderr } = await runTrainer("train", ...sets("a", `data.train=${file}`));
+    assert.equal(code, 1);
+    assert.match(stderr, /broken\.jsonl:2: not a JSON line/);
+  });
+
+  it("retries a teacher that cannot be reached, then exits with 1 and says where it looked", async () => {
+    const { code, stderr } = await runTrainer(
+      "train",
+      ...sets("a", ...skd(), `teacher.address=${DEAD}`, "teacher.retryTimeoutMs=700"),
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /waiting for the teacher at 127\.0\.0\.1:9/);
+    assert.match(stderr, /no teacher at 127\.0\.0\.1:9 within 700 ms/);
+  });
+
+  it("refuses a teacher with another tokenizer before the first step", async () => {
+    const other = join(pair.dir, "other");
+    const init = ["--from", pair.teacherDir, "--layers", "0", "--out", other];
+    assert.equal((await runTrainer("init", ...init)).code, 0);
+    const path = join(other, "tokenizer.json");
+    const tokenizer = (await readFile(path, "utf8")).replaceAll('"*"', '"x"');
+    await writeFile(path, tokenizer);
+    const { code, stderr } = await runTrainer(
+      "train",
+      ...sets("b", ...skd(), `student.model=${other}`, "data.prompt=answer"),
+    );
+    assert.equal(code, 1);
+    assert.match(stderr, /do not share a tokenizer/);
+  });
+
+  it("trains on given answers without a teacher and leaves a whole run directory", async () => {
+    const { code, stdout, stderr } = await runTrainer("train", ...sets("plain"));
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /step 3\/3 loss \d/);
+    assert.match(stdout, /done: .*step-000003/);
+    const files = await readdir(join(pair.dir, "plain"));
+    for (const file of [
+      "checkpoints",
+      "config.resolved.yaml",
+      "metrics.jsonl",
+      "rollouts.jsonl",
+      "summary.json",
+      "report.html",
+    ]) {
+      assert.ok(files.includes(file), file);
+    }
+    const again = await runTrainer("train", ...sets("plain"));
+    assert.equal(again.code, 1);
+    assert.match(again.stderr, /holds a run already; go on with --resume/);
+  });
+
+  it("reads its own resolved configuration back", async () => {
+    const file = join(pair.dir, "plain", "config.resolved.yaml");
+    const out = join(pair.dir, "again");
+    const { code, stderr } = await runTrainer(
+      "train",
+      "--config",
+      file,
+      "--set",
+      `output.dir=${out}`,
+    );
+    assert.equal(code, 0, stderr);
+    const resolved = await readFile(join(out, "config.resolved.yaml"), "utf8");
+    assert.equal(
+      resolved.replace(out, ""),
+      (await readFile(file, "utf8")).replace(join(pair.dir, "plain"), ""),
+    );
+  });
+
+  it("saves a checkpoint when it is interrupted, exits with 130, and goes on from there", async () => {
+    const args = ["train", ...sets("interrupted", "training.steps=400")];
+    const run = startTrainer(args);
+    await run.seen(/step 10\//);
+    run.process.kill("SIGINT");
+    const { code, stdout } = await run.done;
+    assert.equal(code, 130);
+    assert.match(stdout, /interrupted; go on with --resume: .*step-0000/);
+    const resumed = startTrainer([...args, "--resume"]);
+    await resumed.seen(/step [2-9]0\//);
+    resumed.process.kill("SIGINT");
+    assert.equal((await resumed.done).code, 130);
+  });
+
+  for (const kind of ["on-policy", "sequence", "mixed", "skd"]) {
+    it(`writes ${kind} rollouts as JSON lines`, async () => {
+      const out = join(pair.dir, `${kind}.jsonl`);
+      const { code, stderr } = await runTrainer(
+        "rollout",
+        ...sets(
+          "r",
+          ...skd(),
+          `rollout.kind=${kind}`,
+          "losses=[{name: generalized-jsd, beta: 0.5, topK: 6}]",
+        ),
+        "--out",
+        out,
+        "--batches",
+        "2",
+      );
+      assert.equal(code, 0, stderr);
+      const lines = (await readFile(out, "utf8")).trim().split("\n");
+      assert.equal(lines.length, 16);
+      for (const line of lines) {
+        const record = JSON.parse(line) as Record<string, unknown[]>;
+        assert.equal(record.tokens?.length, record.pieces?.length);
+        assert.equal(record.tokens?.length, record.authors?.length);
+        assert.equal(record.tokens?.length, record.ranks?.length);
+        assert.equal(record.tokens?.length, record.teacherTop?.length);
+      }
+    });
+  }
+
+  it("shows what the teacher thinks of a text", async () => {
+    const where = ["--teacher", server.grpcAddress, "--tokenizer", pair.studentDir];
+    const table = await runTrainer("score", ...where, "--prompt", "12*3=", "36", "--top-k", "2");
+    assert.equal(table.code, 0, table.stderr);
+    const lines = table.stdout.trim().split("\n");
+    assert.match(lines[0] ?? "", /^pos +token +id +rank +log p +entropy +top 2$/);
+    assert.equal(lines.length, 3);
+    const json = await runTrainer("score", ...where, "--json", "12*3=36");
+    const records = json.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { rank: number });
+    assert.equal(records.length, 6, "the first token has no law in front of it");
+    assert.ok(records.every(({ rank }) => Number.isInteger(rank)));
+    const nothing = await runTrainer("score", ...where, "1");
+    assert.equal(nothing.code, 2);
+  });
+
+  it("evaluates, generates and exports what it trained", async () => {
+    const config = [
+      "--config",
+      join(pair.dir, "plain", "config.resolved.yaml"),
+      "--set",
+      `data.evaluation=${pair.dataFile}`,
+    ];
+    const answers = join(pair.dir, "answers.jsonl");
+    const evaluated = await runTrainer(
+      "evaluate",
+      ...config,
+      ...[
+        "--set",
+        "evaluation={rows: 5, teacherRows: 3}",
+        "--set",
+        `teacher.address=${server.grpcAddress}`,
+      ],
+      ...["--out", answers],
+    );
+    assert.equal(evaluated.code, 0, evaluated.stderr);
+    const measures = JSON.parse(evaluated.stdout) as Record<string, number>;
+    assert.equal(measures.count, 5);
+    assert.ok((measures.teacherKl ?? NaN) > 0);
+    assert.equal((await readFile(answers, "utf8")).trim().split("\n").length, 5);
+    const model = join(pair.dir, "plain", "checkpoints", "step-000003");
+    const generated = await runTrainer(
+      "generate",
+      "--model",
+      model,
+      "--max-tokens",
+      "4",
+      "1*1=",
+      "2",
+    );
+    assert.equal(generated.code, 0, generated.stderr);
+    assert.equal(generated.stdout.split("\n").length, 3);
+    const out = join(pair.dir, "exported");
+    assert.equal(
+      (await runTrainer("export", "--model", model, "--out", out, "--dtype", "f16")).code,
+      0,
+    );
+    const files = await readdir(out);
+    assert.ok(files.includes("model.safetensors") && files.includes("tokenizer.json"));
+  });
+});
