@@ -180,14 +180,14 @@ class InterleaveStream:
         raise EOFError("the teacher ended the stream")
 
 
-def write_together(client, prompt, propose, *, max_response, block=8, **opening):
+def write_together(client, prompt, propose, *, max_response, block=8, timeout=None, **opening):
     """Speculative knowledge distillation of one sequence, the simple way: one block at a time.
 
     propose(tokens, count) → up to `count` tokens that the student would write next.
     Returns (response tokens, who wrote each: 0 student, 1 teacher, finish, list of signals)."""
     response, authors, signals, replacements = [], [], [], 0
     finish = teacher_pb2.FINISH_UNSPECIFIED
-    with client.interleave() as stream:
+    with client.interleave(timeout) as stream:
         stream.open(sequence=1, prompt=u32(prompt), max_response=max_response, **opening)
         while finish == teacher_pb2.FINISH_UNSPECIFIED:
             room = max_response - len(response)
