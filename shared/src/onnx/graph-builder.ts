@@ -1,15 +1,11 @@
-import { invariant } from "../errors/invariant.js";
-import { TandemError } from "../errors/tandem-error.js";
 import { normalizeAxes, normalizeAxis } from "../numeric/shape.js";
-import { broadcastShapes, sameShape } from "../tensor/broadcast.js";
+import { sameShape } from "../tensor/broadcast.js";
 import { canonicalDim } from "../tensor/dim.js";
-import { inferTypes } from "../tensor/infer-types.js";
 import type {
   InferenceOps,
   SlotAttentionInputs,
   SlotAttentionResult,
 } from "../tensor/inference-ops.js";
-import type { ExternalBytes, OpAttributes, OpName } from "../tensor/op-attributes.js";
 import type {
   CausalAttentionOptions,
   DType,
@@ -20,117 +16,16 @@ import type {
   TopK,
 } from "../tensor/tensor-ops.js";
 import { constantDType, toConstantData } from "./constant-data.js";
-import type { Graph, GraphNode, GraphOutput, GraphTensor } from "./graph.js";
-import { liveNodes } from "./live-nodes.js";
-import { nodeKey } from "./node-key.js";
+import { GraphRecorder } from "./graph-recorder.js";
+import type { GraphTensor } from "./graph.js";
 import { resolveBound, resolveReshape } from "./resolve-shape.js";
+import { isZeros, narrowOperands, type BroadcastingOpName } from "./simplify.js";
 
 type G = GraphTensor;
-type BroadcastingOpName =
-  | "add"
-  | "sub"
-  | "mul"
-  | "div"
-  | "maximum"
-  | "minimum"
-  | "greater"
-  | "greaterEqual"
-  | "less"
-  | "equal";
 
-/** Records operations as an immutable graph. Equal operations on equal inputs are recorded once; `build` drops what no output needs. */
-export class GraphBuilder implements InferenceOps<G> {
-  readonly #nodes: GraphNode[] = [];
-  readonly #shared = new Map<string, GraphNode>();
-  readonly #outputs = new Map<string, GraphOutput>();
-  readonly #names = new Set<string>();
-
-  // ── interface of the graph ──
-
-  /** A tensor fed at each run. Symbols in its shape are bound by what is fed. */
-  input(name: string, dtype: DType, shape: Shape): G {
-    this.#claimName(name);
-    return this.record("input", [], { name, dtype, shape: shape.map(canonicalDim) });
-  }
-
-  /** A constant weight whose bytes stay in a file (safetensors), f32 behind a cast if it is stored narrower. */
-  parameter(name: string, shape: readonly number[], bytes: ExternalBytes): G {
-    this.#claimName(name);
-    return this.record("parameter", [], { name, shape, bytes });
-  }
-
-  /** Names a result of the graph. One tensor may have several names. */
-  output(name: string, tensor: G): void {
-    this.#claimName(name);
-    this.#outputs.set(name, { name, tensor });
-  }
-
-  build(): Graph {
-    const outputs = [...this.#outputs.values()];
-    return Object.freeze({ nodes: liveNodes(this.#nodes, outputs), outputs });
-  }
-
-  /** Appends an operation with canonical attributes, or returns the equal one recorded before. */
-  recordAll<O extends OpName>(
-    kind: O,
-    inputs: readonly G[],
-    attributes: OpAttributes[O],
-  ): readonly G[] {
-    const key = nodeKey(kind, inputs, attributes);
-    const known = key === undefined ? undefined : this.#shared.get(key);
-    if (known !== undefined) return known.outputs;
-    const outputs: G[] = [];
-    const node = { kind, id: this.#nodes.length, inputs, attributes, outputs } as GraphNode;
-    inferTypes(kind, inputs, attributes).forEach(({ dtype, shape }, index) => {
-      outputs.push(Object.freeze({ dtype, shape, node, index }));
-    });
-    Object.freeze(outputs);
-    Object.freeze(node);
-    this.#nodes.push(node);
-    if (key !== undefined) this.#shared.set(key, node);
-    return outputs;
-  }
-
-  /** `recordAll` of an operation with one result. */
-  record<O extends OpName>(kind: O, inputs: readonly G[], attributes: OpAttributes[O]): G {
-    const [first] = this.recordAll(kind, inputs, attributes);
-    invariant(first !== undefined, `${kind} has a result`);
-    return first;
-  }
-
-  /** An operand that was expanded only to meet the other one need not be: the operation broadcasts by itself. */
-  #broadcasting(kind: BroadcastingOpName, a: G, b: G): G {
-    const shape = broadcastShapes(a.shape, b.shape, kind);
-    const narrow = (x: G, other: G): G => {
-      const source = x.node.kind === "expand" ? x.node.inputs[0] : undefined;
-      if (source === undefined) return x;
-      return sameShape(broadcastShapes(source.shape, other.shape), shape) ? source : x;
-    };
-    const left = narrow(a, b);
-    return this.record(kind, [left, narrow(b, left)], {});
-  }
-
-  /** base + (zeros with updates added at ids) = base with updates added at ids: no dense copy of mostly zeros. */
-  #scatterInto(base: G, term: G): G | undefined {
-    const { node } = term;
-    if (node.kind !== "scatterAlongAxis" || node.attributes.reduction !== "add") return undefined;
-    if (!sameShape(base.shape, term.shape)) return undefined;
-    const [target, ids, updates] = node.inputs as readonly [G, G, G];
-    const start = isZeros(target) ? base : this.#scatterInto(base, target);
-    if (start === undefined) return undefined;
-    return this.record("scatterAlongAxis", [start, ids, updates], node.attributes);
-  }
-
-  #claimName(name: string): void {
-    if (this.#names.has(name)) {
-      throw new TandemError(
-        "INVALID_ARGUMENT",
-        `the graph has an input, parameter or output named "${name}" already; give each its own name`,
-      );
-    }
-    this.#names.add(name);
-  }
-
+/** Records operations as an immutable graph. Equal operations on equal inputs are recorded once; what changes nothing is
+ * left out; `build` drops what no output needs. */
+export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   // ── sources ──
 
   constant(
@@ -148,7 +43,12 @@ export class GraphBuilder implements InferenceOps<G> {
   // ── elementwise ──
 
   add(a: G, b: G): G {
-    return this.#scatterInto(a, b) ?? this.#scatterInto(b, a) ?? this.#broadcasting("add", a, b);
+    return (
+      this.#scatterInto(a, b) ??
+      this.#scatterInto(b, a) ??
+      this.#addTransposed(a, b) ??
+      this.#broadcasting("add", a, b)
+    );
   }
 
   sub(a: G, b: G): G {
@@ -433,6 +333,32 @@ export class GraphBuilder implements InferenceOps<G> {
   countGreater(x: G, threshold: G): G {
     return this.record("countGreater", [x, threshold], {});
   }
+
+  // ── what addition and broadcasting simplify ──
+
+  #broadcasting(kind: BroadcastingOpName, a: G, b: G): G {
+    return this.record(kind, narrowOperands(a, b), {});
+  }
+
+  /** base + (zeros with updates added at ids) = base with updates added at ids: no dense copy of mostly zeros. */
+  #scatterInto(base: G, term: G): G | undefined {
+    const { node } = term;
+    if (node.kind !== "scatterAlongAxis" || node.attributes.reduction !== "add") return undefined;
+    if (!sameShape(base.shape, term.shape)) return undefined;
+    const [target, ids, updates] = node.inputs as readonly [G, G, G];
+    const start = isZeros(target) ? base : this.#scatterInto(base, target);
+    if (start === undefined) return undefined;
+    return this.record("scatterAlongAxis", [start, ids, updates], node.attributes);
+  }
+
+  /** aᵀ + bᵀ = (a + b)ᵀ: sums of many transposed terms are transposed once. */
+  #addTransposed(a: G, b: G): G | undefined {
+    if (a.node.kind !== "transpose" || b.node.kind !== "transpose") return undefined;
+    const { permutation } = a.node.attributes;
+    const agree = b.node.attributes.permutation.every((axis, at) => axis === permutation[at]);
+    if (!agree || !sameShape(a.shape, b.shape)) return undefined;
+    return this.transpose(this.add(a.node.inputs[0] as G, b.node.inputs[0] as G), permutation);
+  }
 }
 
 function reduceAttributes(
@@ -440,11 +366,4 @@ function reduceAttributes(
   { axes, keepDims = false }: ReduceOptions,
 ): { readonly axes: readonly number[]; readonly keepDims: boolean } {
   return { axes: normalizeAxes(axes, x.shape.length), keepDims };
-}
-
-function isZeros({ node }: G): boolean {
-  const source = node.kind === "expand" ? node.inputs[0]?.node : undefined;
-  return (
-    source?.kind === "constant" && source.attributes.data.every((value) => Number(value) === 0)
-  );
 }

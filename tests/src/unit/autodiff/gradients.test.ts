@@ -14,18 +14,39 @@ describe("gradients", () => {
   it("writes the gradient of a linear layer as one product", () => {
     const g = new GraphBuilder();
     const x = g.input("x", "f32", ["B", "T", 4]);
-    const w = g.input("w", "f32", [8, 4]);
-    const seed = g.input("seed", "f32", ["B", "T", 8]);
+    const w = g.input("w", "f32", [6, 4]);
+    const seed = g.input("seed", "f32", ["B", "T", 6]);
     const y = g.matmul(x, w, { transB: true });
     const [dw] = gradients(g, { outputs: [y], seeds: [seed], wrt: [w] });
     assert.deepEqual(printOutput(g, dw as GraphTensor), [
       "%0 = input{x}() : f32[B,T,4]",
-      "%1 = input{w}() : f32[8,4]",
-      "%2 = input{seed}() : f32[B,T,8]",
+      "%1 = input{w}() : f32[6,4]",
+      "%2 = input{seed}() : f32[B,T,6]",
       "%3 = reshape{shape=[B*T,4]}(%0) : f32[B*T,4]",
-      "%4 = reshape{shape=[B*T,8]}(%2) : f32[B*T,8]",
-      "%5 = matmul{transA=true,transB=false}(%4, %3) : f32[8,4]",
+      "%4 = reshape{shape=[B*T,6]}(%2) : f32[B*T,6]",
+      "%5 = matmul{transA=true,transB=false}(%4, %3) : f32[6,4]",
       "-> dx=%5",
+    ]);
+  });
+
+  it("transposes the narrow side of a product with a wide one, and a sum of such products once", () => {
+    const g = new GraphBuilder();
+    const w = g.input("w", "f32", [8, 4]);
+    const chunks = ["N", "M"].map((rows, at) => {
+      const x = g.input(`x${at}`, "f32", [rows, 4]);
+      const seed = g.input(`seed${at}`, "f32", [rows, 8]);
+      const y = g.matmul(x, w, { transB: true });
+      return gradients(g, { outputs: [y], seeds: [seed], wrt: [w] })[0] as GraphTensor;
+    });
+    const sum = g.add(chunks[0] as GraphTensor, chunks[1] as GraphTensor);
+    assert.deepEqual(printOutput(g, sum).slice(5), [
+      "%5 = transpose{permutation=[1,0]}(%1) : f32[4,N]",
+      "%6 = matmul{transA=false,transB=false}(%5, %2) : f32[4,8]",
+      "%7 = transpose{permutation=[1,0]}(%3) : f32[4,M]",
+      "%8 = matmul{transA=false,transB=false}(%7, %4) : f32[4,8]",
+      "%9 = add(%6, %8) : f32[4,8]",
+      "%10 = transpose{permutation=[1,0]}(%9) : f32[8,4]",
+      "-> dx=%10",
     ]);
   });
 

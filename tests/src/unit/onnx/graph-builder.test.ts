@@ -74,6 +74,20 @@ describe("GraphBuilder", () => {
     assert.deepEqual(both.shape, ["B", 4]);
   });
 
+  it("adds scattered rows to what is there instead of to zeros", () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["B", 4]);
+    const ids = g.input("ids", "i64", ["B", 2]);
+    const updates = g.input("updates", "f32", ["B", 2]);
+    const zeros = g.expand(g.scalar(0), ["B", 4]);
+    const scattered = g.scatterAlongAxis(zeros, ids, updates, 1, "add");
+    const direct = g.scatterAlongAxis(x, ids, updates, 1, "add");
+    assert.equal(g.add(x, scattered), direct);
+    assert.equal(g.add(scattered, x), direct);
+    const other = g.scatterAlongAxis(g.exp(x), ids, updates, 1, "add");
+    assert.equal(g.add(x, other).node.kind, "add");
+  });
+
   it("refuses a name that is taken", () => {
     const g = new GraphBuilder();
     const x = g.input("x", "f32", [1]);

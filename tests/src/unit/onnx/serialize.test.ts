@@ -39,10 +39,7 @@ describe("serializeGraph", () => {
     g.output("y", g.exp(g.input("x", "f32", ["N"])));
     const model = parse(g);
     assert.equal(model.irVersion, 12);
-    assert.deepEqual(model.opsetImport, [
-      { version: 24 },
-      { domain: "com.microsoft", version: 1 },
-    ]);
+    assert.deepEqual(model.opsetImport, [{ version: 24 }, { domain: "com.microsoft", version: 1 }]);
   });
 
   it("names values of the interface as they were declared and all others with a slash", () => {
