@@ -13,3 +13,24 @@ export function logMixture<T extends Tensor>(
   const sum = ops.add(ops.exp(ops.sub(a, larger)), ops.exp(ops.sub(b, larger)));
   return ops.add(larger, ops.log(sum));
 }
+
+export interface MixtureOptions {
+  /** Whose divergence from the mixture it is. */
+  readonly of: "teacher" | "student";
+  /** β: the mixture is β·p + (1−β)·q. */
+  readonly teacherWeight: number;
+  /** The student inside the mixture is a constant. */
+  readonly detachMixture?: boolean;
+}
+
+/** KL(p‖m) or KL(q‖m), m = β·p + (1−β)·q, f32 [n]. The teacher's logarithms must be finite. */
+export function klToMixture<T extends Tensor>(
+  ops: TensorOps<T>,
+  laws: AtomLaws<T>,
+  { of, teacherWeight, detachMixture = false }: MixtureOptions,
+): T {
+  const mixed = detachMixture ? { ...laws, student: ops.stopGradient(laws.student) } : laws;
+  const mixture = logMixture(ops, mixed, teacherWeight); // [n,A]
+  const own = laws[of];
+  return ops.reduceSum(ops.mul(ops.exp(own), ops.sub(own, mixture)), { axes: [1] });
+}

@@ -78,6 +78,8 @@ export interface MinibatchPosition {
   readonly signal: TeacherSignal | undefined;
   /** Row of the signal. */
   readonly row: number;
+  /** The student's own best ids, ragged by the signal's `atOffsets`, if a loss asks for them. */
+  readonly atIds: Uint32Array | undefined;
 }
 
 /** Numbers of each position that depend on the other positions of the minibatch (medians, counts), so that no graph which sees only

@@ -4,6 +4,22 @@ import { z } from "zod";
 import { crossEntropy } from "./cross-entropy.js";
 import { forwardKl } from "./forward-kl.js";
 import { generalizedJsd } from "./generalized-jsd.js";
+import { akl } from "./akl.js";
+import { atkd } from "./atkd.js";
+import { continuationKd } from "./continuation-kd.js";
+import { dist } from "./dist.js";
+import { dpkd } from "./dpkd.js";
+import { dtkd } from "./dtkd.js";
+import { ranking } from "./ranking.js";
+import { rlkd } from "./rlkd.js";
+import { rsKd } from "./rs-kd.js";
+import { sampledReverseKl } from "./sampled-reverse-kl.js";
+import { skewForwardKl } from "./skew-forward-kl.js";
+import { skewReverseKl } from "./skew-reverse-kl.js";
+import { speckd } from "./speckd.js";
+import { totalVariation } from "./total-variation.js";
+import { truncatedForwardKl } from "./truncated-forward-kl.js";
+import { uld } from "./uld.js";
 import type {
   LossDefinition,
   LossInputs,
@@ -23,8 +39,19 @@ export interface ConfiguredLoss {
   readonly perToken: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T;
 }
 
+/** A loss as people see it. */
+export interface LossDescription {
+  readonly name: string;
+  readonly summary: string;
+  readonly source: string;
+  readonly options: z.ZodType;
+  /** With default options. */
+  readonly requires: LossRequirement;
+}
+
 interface RegistryEntry {
   readonly name: string;
+  readonly describe: () => LossDescription;
   readonly configure: (options: unknown, field: string) => ConfiguredLoss;
 }
 
@@ -34,9 +61,29 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(forwardKl),
   entry(reverseKl),
   entry(generalizedJsd),
+  entry(skewForwardKl),
+  entry(skewReverseKl),
+  entry(totalVariation),
+  entry(akl),
+  entry(dist),
+  entry(dtkd),
+  entry(atkd),
+  entry(ranking),
+  entry(rlkd),
+  entry(continuationKd),
+  entry(speckd),
+  entry(dpkd),
+  entry(uld),
+  entry(sampledReverseKl),
+  entry(rsKd),
+  entry(truncatedForwardKl),
 ];
 
 export const LOSS_NAMES: readonly string[] = ENTRIES.map(({ name }) => name);
+
+export function describeLosses(): readonly LossDescription[] {
+  return ENTRIES.map(({ describe }) => describe());
+}
 
 /** The loss `name` with the options of a configuration; `field` is where they were written, for messages.
  * @throws TandemError INVALID_ARGUMENT for an unknown name or wrong options. */
@@ -71,5 +118,12 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
       perToken: (ops, inputs) => definition.perToken(ops, inputs, options),
     };
   };
-  return { name, configure };
+  const describe = (): LossDescription => ({
+    name,
+    summary: definition.summary,
+    source: definition.source,
+    options: definition.options,
+    requires: definition.requires(definition.options.parse({})),
+  });
+  return { name, configure, describe };
 }

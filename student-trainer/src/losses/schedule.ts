@@ -20,6 +20,10 @@ const movingSchedule = z.discriminatedUnion("kind", [
     start,
     end,
   }),
+  z.strictObject({
+    kind: z.literal("steps"),
+    values: z.array(z.number()).min(1).describe("one for each of equal parts of the run"),
+  }),
 ]);
 
 /** A number that changes with progress, the done fraction of the run in [0, 1]. A plain number is a constant. */
@@ -47,6 +51,10 @@ export function scheduleAt(schedule: Schedule, progress: number): number {
       );
     case "exponential":
       return schedule.from * (schedule.to / schedule.from) ** fraction(schedule, progress);
+    case "steps": {
+      const { values } = schedule;
+      return values[Math.min(values.length - 1, Math.floor(progress * values.length + 1e-9))]!;
+    }
     default:
       return unreachable(schedule);
   }
@@ -54,7 +62,27 @@ export function scheduleAt(schedule: Schedule, progress: number): number {
 
 /** Smallest value that the schedule takes: for checks at configuration time. */
 export function scheduleMinimum(schedule: Schedule): number {
-  return schedule.kind === "constant" ? schedule.value : Math.min(schedule.from, schedule.to);
+  return Math.min(...extremes(schedule));
+}
+
+/** Largest value that the schedule takes. */
+export function scheduleMaximum(schedule: Schedule): number {
+  return Math.max(...extremes(schedule));
+}
+
+function extremes(schedule: Schedule): readonly number[] {
+  switch (schedule.kind) {
+    case "constant":
+      return [schedule.value];
+    case "steps":
+      return schedule.values;
+    case "linear":
+    case "cosine":
+    case "exponential":
+      return [schedule.from, schedule.to];
+    default:
+      return unreachable(schedule);
+  }
 }
 
 function fraction(

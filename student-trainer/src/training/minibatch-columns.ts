@@ -12,13 +12,14 @@ export function minibatchColumns(
   const own = rollouts.map(({ response }) =>
     Array.from({ length: losses.columnCount }, () => new Float32Array(response.length)),
   );
-  const positions = rollouts.flatMap(({ signal, authors, response }, at) =>
+  const positions = rollouts.flatMap(({ signal, atIds, authors, response }, at) =>
     Array.from(response, (_, row) => ({
       rollout: at,
       coefficient: coefficients[at]![row]!,
       byStudent: authors[row] === AUTHOR.student,
       signal,
       row,
+      atIds,
     })).filter(({ coefficient }) => coefficient > 0),
   );
   losses.columns(positions).forEach((values, column) => {

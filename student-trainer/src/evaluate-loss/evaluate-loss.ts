@@ -1,0 +1,142 @@
+import { unreachable } from "@tandem/shared/errors/invariant.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Graph } from "@tandem/shared/onnx/graph.js";
+import { replay } from "@tandem/shared/onnx/replay.js";
+import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
+import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
+import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+import { ReferenceOps } from "../engines/reference/reference-ops.js";
+import { referenceTensor } from "../engines/reference/reference-tensor.js";
+import { LossSet, lossesSchema } from "../losses/loss-set.js";
+import { reductionCoefficients } from "../losses/reduction.js";
+import { buildLossGraph } from "./loss-graph.js";
+import { packLossRows } from "./pack-loss-rows.js";
+
+export interface LossEvaluation {
+  /** Name in the registry (`listLosses`). */
+  readonly loss: string;
+  /** The loss's own options, as in a configuration; left out: its defaults. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Raw logits [n,V], row by row. Doubles keep their digits on the reference engine only. */
+  readonly studentLogits: Float32Array | Float64Array;
+  /** V. */
+  readonly vocabulary: number;
+  /** [n]: the token at each position. */
+  readonly targets: Uint32Array;
+  /** What the loss asks the teacher for (`lossRequirement`), n rows; losses on text alone need none. */
+  readonly signal?: TeacherSignal;
+  /** Ids at which `signal.atLogits` holds the teacher's logits, ragged by `signal.atOffsets`: the student's own best, best first. */
+  readonly atIds?: Uint32Array;
+  /** [n]: 1 where the token was sampled from the student. Default: everywhere. */
+  readonly byStudent?: ArrayLike<number>;
+  /** [n]: mask or weight ≥ 0 of each position. Default: 1. */
+  readonly weights?: ArrayLike<number>;
+  /** The done fraction of a run, for schedules. Default: 0. */
+  readonly progress?: number;
+  /** `onnx`: as in training, float32. `reference`: float64, for a few rows. Default: `onnx`. */
+  readonly engine?: "onnx" | "reference";
+}
+
+export interface LossValue {
+  /** Weighted mean over positions; 0 when no position counts. */
+  readonly value: number;
+  /** [n], unweighted; in nats for most losses. */
+  readonly perToken: Float64Array;
+  /** [n,V]: the gradient of `value` by the student's logits. */
+  readonly gradient: Float64Array;
+}
+
+/** A loss on given logits: value, value of each position, gradient.
+ * @throws TandemError INVALID_ARGUMENT for an unknown loss, wrong options or sizes; FAILED_PRECONDITION when the signal lacks what the
+ * loss needs. */
+export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValue> {
+  const { loss, options, targets, vocabulary, studentLogits, progress = 0 } = evaluation;
+  assertSizes(evaluation);
+  const losses = new LossSet(lossesSchema.parse([{ ...options, name: loss }]));
+  const rows = targets.length;
+  const weights = evaluation.weights ?? new Uint8Array(rows).fill(1);
+  const coefficients = reductionCoefficients([weights], "token")[0]!;
+  const requirement = losses.requirement(progress);
+  const feeds = packLossRows({ evaluation, losses, requirement, coefficients, progress });
+  const padded = feeds["coefficients"]!.shape[0]!;
+  const graph = buildLossGraph({ losses, requirement, rows: padded, vocabulary });
+  const { perToken, gradient } = await runGraph(graph, evaluation, feeds);
+  return {
+    value: perToken
+      .subarray(0, rows)
+      .reduce((sum, value, row) => sum + coefficients[row]! * value, 0),
+    perToken: perToken.slice(0, rows),
+    gradient: gradient.slice(0, studentLogits.length),
+  };
+}
+
+interface LossOutputs {
+  readonly perToken: Float64Array;
+  readonly gradient: Float64Array;
+}
+
+async function runGraph(
+  graph: Graph,
+  { engine = "onnx", studentLogits, vocabulary }: LossEvaluation,
+  feeds: Readonly<Record<string, HostTensor>>,
+): Promise<LossOutputs> {
+  const shape = [feeds["coefficients"]!.shape[0]!, vocabulary];
+  switch (engine) {
+    case "onnx": {
+      const logits = new Float32Array(shape[0]! * vocabulary);
+      logits.set(studentLogits);
+      const session = await createOrtSession(serializeGraph(graph), { threads: 1 });
+      try {
+        const results = await session.run(
+          { ...feeds, logits: f32Tensor(logits, shape) },
+          { perToken: null, gradient: null },
+        );
+        const numbers = (name: string) => Float64Array.from(results[name]!.data as Float32Array);
+        return { perToken: numbers("perToken"), gradient: numbers("gradient") };
+      } finally {
+        await session.close();
+      }
+    }
+    case "reference": {
+      const logits = new Float64Array(shape[0]! * vocabulary);
+      logits.set(studentLogits);
+      const inputs = new Map(
+        Object.entries(feeds).map(
+          ([name, { data, shape: sizes, dtype }]) =>
+            [name, referenceTensor(data, sizes, dtype)] as const,
+        ),
+      );
+      inputs.set("logits", referenceTensor(logits, shape));
+      const results = replay(graph, new ReferenceOps(), inputs);
+      return { perToken: results.get("perToken")!.data, gradient: results.get("gradient")!.data };
+    }
+    default:
+      return unreachable(engine);
+  }
+}
+
+function assertSizes({
+  studentLogits,
+  targets,
+  vocabulary,
+  signal,
+  ...rest
+}: LossEvaluation): void {
+  const rows = targets.length;
+  const problems = [
+    rows > 0 || "give at least one position",
+    studentLogits.length === rows * vocabulary ||
+      `studentLogits has ${studentLogits.length} numbers, ${rows} positions × ${vocabulary} ids need ${rows * vocabulary}`,
+    signal === undefined ||
+      signal.count === rows ||
+      `the signal has ${signal.count} rows, targets ${rows}`,
+    rest.weights === undefined ||
+      rest.weights.length === rows ||
+      `weights has ${rest.weights.length} numbers, targets ${rows}`,
+    rest.byStudent === undefined ||
+      rest.byStudent.length === rows ||
+      `byStudent has ${rest.byStudent.length} numbers, targets ${rows}`,
+  ].filter((problem) => problem !== true);
+  if (problems.length > 0) throw new TandemError("INVALID_ARGUMENT", problems.join("; "));
+}

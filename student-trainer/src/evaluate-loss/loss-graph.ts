@@ -1,0 +1,45 @@
+import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
+import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
+import { gradients } from "../autodiff/gradients.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import { columnName } from "../training/pack-microbatch.js";
+import { signalInputs } from "../training/signal-inputs.js";
+import { teacherTensors } from "../training/teacher-tensors.js";
+
+export interface LossGraphOptions {
+  /** One loss. */
+  readonly losses: LossSet;
+  readonly requirement: SignalRequirement;
+  readonly rows: number;
+  /** V. */
+  readonly vocabulary: number;
+}
+
+/** A loss over given logits. Inputs: `logits` [n,V], `targets`, `coefficients` [n], `scalars` [S] if there are any, columns and the
+ * signal's. Outputs: `perToken` [n] and `gradient` [n,V], that of Σ coefficient·perToken. */
+export function buildLossGraph({ losses, requirement, rows, vocabulary }: LossGraphOptions): Graph {
+  const g = new GraphBuilder();
+  const logits = g.input("logits", "f32", [rows, vocabulary]);
+  const fed = signalInputs(requirement, vocabulary).map(({ name, dtype, width }) => {
+    const shape = width === undefined ? [rows] : [rows, width];
+    return [name, g.input(name, dtype, shape)] as const;
+  });
+  const scalarCount = losses.scalarsAt(0).length;
+  const scalars = scalarCount === 0 ? undefined : g.input("scalars", "f32", [scalarCount]);
+  const [perToken] = losses.perToken<GraphTensor>(g, {
+    logits,
+    targets: g.input("targets", "i64", [rows]),
+    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
+    scalars: Array.from({ length: scalarCount }, (_, at) =>
+      g.reshape(g.slice(scalars!, 0, at, at + 1), []),
+    ),
+    columns: Array.from({ length: losses.columnCount }, (_, at) =>
+      g.input(columnName(at), "f32", [rows]),
+    ),
+  });
+  const seeds = [g.input("coefficients", "f32", [rows])];
+  const [gradient] = gradients(g, { outputs: [perToken!], seeds, wrt: [logits] });
+  g.output("perToken", perToken!);
+  g.output("gradient", gradient!);
+  return g.build();
+}

@@ -1,0 +1,56 @@
+import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import { AUTHOR, type Rollout } from "../rollout/rollout.js";
+import { minibatchColumns } from "../training/minibatch-columns.js";
+import { packMicrobatch } from "../training/pack-microbatch.js";
+import { signalInputs } from "../training/signal-inputs.js";
+import type { LossEvaluation } from "./evaluate-loss.js";
+
+export interface PackLossRowsOptions {
+  readonly evaluation: LossEvaluation;
+  readonly losses: LossSet;
+  readonly requirement: SignalRequirement;
+  readonly coefficients: Float64Array;
+  readonly progress: number;
+}
+
+/** Everything but the logits, packed as in training: the positions are one response behind a prompt of one token. */
+export function packLossRows(options: PackLossRowsOptions): Readonly<Record<string, HostTensor>> {
+  const { evaluation, losses, requirement, coefficients, progress } = options;
+  const { targets, vocabulary, signal, atIds, byStudent } = evaluation;
+  const rows = targets.length;
+  const rollout: Rollout = {
+    row: 0,
+    sample: 0,
+    epoch: 0,
+    prompt: Uint32Array.of(0),
+    response: targets,
+    authors: Uint8Array.from({ length: rows }, (_, row) =>
+      (byStudent?.[row] ?? 1) ? AUTHOR.student : AUTHOR.teacher,
+    ),
+    finish: "length",
+    ...(signal && { signal }),
+    ...(atIds && { atIds }),
+    stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
+  };
+  const [columns] = minibatchColumns(losses, [rollout], [coefficients]);
+  // Every position is computed, also those that weigh nothing.
+  const everywhere = new Float64Array(rows).fill(1);
+  const { feeds } = packMicrobatch([{ rollout, coefficients: everywhere, columns: columns! }], {
+    vocabulary,
+    signalInputs: signalInputs(requirement, vocabulary),
+    positionMultiple: 1,
+    chunkRows: rows,
+  });
+  const own = Object.entries(feeds).flatMap(([name, tensor]) =>
+    name.endsWith(".0") ? [[name.slice(0, -2), tensor] as const] : [],
+  );
+  const padded = new Float32Array(feeds["coefficients.0"]!.shape[0]!);
+  padded.set(coefficients);
+  const scalars = losses.scalarsAt(progress);
+  return {
+    ...Object.fromEntries(own),
+    coefficients: f32Tensor(padded, [padded.length]),
+    ...(scalars.length > 0 && { scalars: f32Tensor(Float32Array.from(scalars), [scalars.length]) }),
+  };
+}

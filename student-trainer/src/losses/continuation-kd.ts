@@ -1,0 +1,117 @@
+import { invariant } from "@tandem/shared/errors/invariant.js";
+import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
+import { z } from "zod";
+import { centredLogits, isImpossible } from "./centred-logits.js";
+import { PUBLISHED_SETTINGS, publishedPhi, publishedPsi } from "./continuation-schedules.js";
+import { crossEntropy } from "./cross-entropy.js";
+import { agreedIds } from "./agreed-ids.js";
+import type { LossDefinition, LossInputs } from "./loss-definition.js";
+import { scheduleMaximum, scheduleMinimum, scheduleSchema } from "./schedule.js";
+
+const fraction = scheduleSchema.refine(
+  (schedule) => scheduleMinimum(schedule) >= 0 && scheduleMaximum(schedule) <= 1,
+  "must stay within 0 … 1",
+);
+
+const options = z.strictObject({
+  phi: z
+    .union([fraction, z.enum(PUBLISHED_SETTINGS).transform(publishedPhi)])
+    .default({ kind: "linear", from: 0, to: 1, start: 0, end: 1 })
+    .describe("φ, the scale of the teacher's logits and of the margin; cifar, glue: the paper's"),
+  psi: z
+    .union([fraction, z.enum(PUBLISHED_SETTINGS).transform(publishedPsi)])
+    .default({ kind: "linear", from: 0, to: 1, start: 0, end: 1 })
+    .describe("ψ, the weight of cross-entropy with the token; cifar, glue: the paper's"),
+  margin: z.number().min(0).default(0).describe("m; the paper gives no value"),
+  norm: z
+    .enum(["mean", "sum"])
+    .default("mean")
+    .describe(
+      "squared differences: mean or sum over ids; the paper leaves it open, m is in its unit",
+    ),
+  centred: z
+    .boolean()
+    .default(true)
+    .describe("compare logits minus their mean: a softmax head's offset means nothing"),
+  support: z
+    .enum(["dense", "top-k-approximation"])
+    .default("dense")
+    .describe(
+      "dense: all V ids; otherwise the teacher's and the student's best k, which is an approximation",
+    ),
+  k: z.int().min(1).default(32).describe("size of each list of the approximation"),
+});
+
+type ContinuationOptions = z.output<typeof options>;
+
+/** ψ·CE + (1−ψ)·max(0, ‖v − φ·u‖² − m·φ): the position's whole squared error is under the hinge.
+ * Source: Jafari et al. 2022 (Continuation-KD, arXiv 2212.05998); m = 0 with a step as ψ is Annealing-KD (Jafari et al. 2021). */
+export const continuationKd: LossDefinition<ContinuationOptions> = {
+  name: "continuation-kd",
+  summary: "hinge on the squared error to the teacher's scaled logits, turning into cross-entropy",
+  source: "Continuation-KD, arXiv 2212.05998",
+  options,
+  requires: ({ phi, psi, support, k }) => ({
+    signal: support === "dense" ? { dense: "f32" } : { topK: k, moments: true },
+    ...(support === "dense" ? {} : { studentTopK: k }),
+    scalars: { phi, psi },
+  }),
+  perToken: (ops, inputs, chosen) => {
+    const { phi, psi } = inputs.scalars;
+    invariant(phi !== undefined && psi !== undefined, "the loss is given its schedules");
+    const { v, u, counted } =
+      chosen.support === "dense"
+        ? denseLogits(ops, inputs, chosen)
+        : listedLogits(ops, inputs, chosen);
+    const gap = ops.where(counted, ops.sub(v, ops.mul(phi, u)), ops.scalar(0)); // [n,m]
+    const sum = ops.reduceSum(ops.mul(gap, gap), { axes: [1] }); // [n]
+    const count = ops.reduceSum(ops.cast(counted, "f32"), { axes: [1] });
+    const error = chosen.norm === "sum" ? sum : ops.div(sum, ops.maximum(count, ops.scalar(1)));
+    const hinge = ops.relu(ops.sub(error, ops.mul(phi, ops.scalar(chosen.margin))));
+    const labels = crossEntropy.perToken(ops, inputs, {});
+    return ops.add(ops.mul(psi, labels), ops.mul(ops.sub(ops.scalar(1), psi), hinge));
+  },
+};
+
+interface ComparedLogits<T> {
+  /** The student's and the teacher's, f32 [n,m], finite where counted. */
+  readonly v: T;
+  readonly u: T;
+  /** bool [n,m]. */
+  readonly counted: T;
+}
+
+function denseLogits<T extends Tensor>(
+  ops: TensorOps<T>,
+  { logits, teacher }: LossInputs<T>,
+  { centred }: ContinuationOptions,
+): ComparedLogits<T> {
+  invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
+  const impossible = isImpossible(ops, teacher.dense);
+  const u = centred ? centredLogits(ops, teacher.dense) : teacher.dense;
+  return {
+    v: centred ? centredLogits(ops, logits) : logits,
+    u: ops.where(impossible, ops.scalar(0), u),
+    counted: ops.logicalNot(impossible),
+  };
+}
+
+/** Centred by the mean over the whole vocabulary, which the signal's moments give for the teacher. */
+function listedLogits<T extends Tensor>(
+  ops: TensorOps<T>,
+  inputs: LossInputs<T>,
+  { centred, k }: ContinuationOptions,
+): ComparedLogits<T> {
+  const { moments } = inputs.teacher;
+  invariant(moments !== undefined, "the loss is given the teacher's mean logit");
+  const list = agreedIds(ops, inputs, { k, dense: false });
+  if (!centred) return { v: list.student, u: list.teacher, counted: list.valid };
+  const infinite = isImpossible(ops, moments.mean);
+  const mean = ops.where(infinite, ops.scalar(0), moments.mean); // [n]
+  const own = ops.reduceMean(inputs.logits, { axes: [1], keepDims: true }); // [n,1]
+  return {
+    v: ops.sub(list.student, own),
+    u: ops.sub(list.teacher, ops.unsqueeze(mean, 1)),
+    counted: list.valid,
+  };
+}

@@ -1,0 +1,65 @@
+import { invariant } from "@tandem/shared/errors/invariant.js";
+import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
+import { z } from "zod";
+import { finite } from "./atoms.js";
+import type { LossDefinition, LossInputs } from "./loss-definition.js";
+import { logSigmoid } from "./log-sigmoid.js";
+
+const options = z.strictObject({
+  beta: z.number().positive().default(0.1).describe("scale of the preference"),
+  dense: z
+    .boolean()
+    .default(false)
+    .describe(
+      "take the student's best id now, out of all V teacher logits, instead of the one it had when the position was written",
+    ),
+});
+
+/** −log σ(β·[log q(a)/p(a) − log q(b)/p(b)]), a the teacher's best id, b the student's; log 2 without a gradient where they agree.
+ * Source: the release of Li et al. 2024 (DPKD, arXiv 2406.19774), which prefers tokens; the paper's loss prefers whole responses. */
+export const dpkd: LossDefinition<z.output<typeof options>> = {
+  name: "dpkd",
+  summary: "prefers the teacher's best token to the student's (DPKD as released)",
+  source: "DPKD, arXiv 2406.19774, release",
+  options,
+  requires: ({ dense }) =>
+    dense ? { signal: { dense: "f32" } } : { signal: { topK: 1 }, studentTopK: 1 },
+  perToken: (ops, inputs, { beta, dense }) => {
+    const pair = dense ? denseBest(ops, inputs) : sentBest(ops, inputs);
+    const v = (ids: T): T => ops.takeAlongAxis(inputs.logits, ids, 1); // [n,1]
+    type T = typeof pair.teacherId;
+    const student = ops.sub(v(pair.teacherId), v(pair.studentId));
+    const margin = ops.squeeze(ops.sub(student, pair.teacherMargin), 1); // [n]
+    return ops.neg(logSigmoid(ops, ops.mul(margin, ops.scalar(beta))));
+  },
+};
+
+interface BestPair<T> {
+  /** i64 [n,1] each. */
+  readonly teacherId: T;
+  readonly studentId: T;
+  /** f32 [n,1]: log p(a) − log p(b). */
+  readonly teacherMargin: T;
+}
+
+function denseBest<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>): BestPair<T> {
+  const { dense } = inputs.teacher;
+  invariant(dense !== undefined, "a dense loss is given dense teacher logits");
+  const logP = finite(ops, ops.logSoftmax(dense, 1));
+  const teacherId = ops.unsqueeze(ops.argmax(logP, 1), 1);
+  const studentId = ops.unsqueeze(ops.argmax(inputs.logits, 1), 1);
+  const at = (ids: T): T => ops.takeAlongAxis(logP, ids, 1);
+  return { teacherId, studentId, teacherMargin: ops.sub(at(teacherId), at(studentId)) };
+}
+
+function sentBest<T extends Tensor>(ops: TensorOps<T>, { teacher }: LossInputs<T>): BestPair<T> {
+  const { top, at } = teacher;
+  invariant(top !== undefined && at !== undefined, "the teacher's and the student's best ids");
+  const first = (x: T): T => ops.slice(x, 1, 0, 1);
+  const logP = (logits: T): T => finite(ops, ops.sub(first(logits), ops.unsqueeze(top.lse, 1))); // [n,1]
+  return {
+    teacherId: first(top.ids),
+    studentId: first(at.ids),
+    teacherMargin: ops.sub(logP(top.logits), logP(at.logits)),
+  };
+}

@@ -1,0 +1,98 @@
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+import type { SignalRequirement } from "@tandem/student-trainer/losses/loss-set.js";
+
+export interface KnownLogits {
+  readonly vocabulary: number;
+  /** [n,V] each. */
+  readonly teacher: ArrayLike<number>;
+  readonly student: ArrayLike<number>;
+  readonly targets: ArrayLike<number>;
+  /** Per row the ids drawn; needed where draws are required. */
+  readonly draws?: readonly (readonly { readonly id: number; readonly count: number }[])[];
+}
+
+/** The signal that a teacher with these logits gives, computed in float64 from the definitions; `atIds` are the student's best ids. */
+export function signalOfLogits(
+  known: KnownLogits,
+  { spec, studentTopK }: SignalRequirement,
+): { readonly signal: TeacherSignal; readonly atIds?: Uint32Array } {
+  const { vocabulary, targets } = known;
+  const rows = targets.length;
+  const row = (of: ArrayLike<number>, at: number): number[] =>
+    Array.from({ length: vocabulary }, (_, id) => of[at * vocabulary + id]!);
+  const laws = Array.from({ length: rows }, (_, at) => row(known.teacher, at));
+  const k = Math.min(spec.topK, vocabulary);
+  const a = Math.min(studentTopK, vocabulary);
+  const top = laws.map((u) => bestIds(u, k));
+  const atIds = laws.flatMap((_, at) => bestIds(row(known.student, at), a));
+  const f32 = (values: readonly number[]): Float32Array => Float32Array.from(values);
+  const each = (f: (u: readonly number[], at: number) => number): Float32Array => f32(laws.map(f));
+  const everyTau = (f: (u: readonly number[], tau: number, at: number) => number): Float32Array =>
+    f32(laws.flatMap((u, at) => spec.taus.map((tau) => f(u, tau, at))));
+  const tail = (u: readonly number[], tau: number, at: number): number =>
+    logSumExp(u.filter((_, id) => !top[at]!.includes(id)).map((x) => x / tau)) -
+    logSumExp(u.map((x) => x / tau));
+  const signal: TeacherSignal = {
+    from: 1,
+    count: rows,
+    topK: k,
+    tauCount: spec.taus.length,
+    ...(k > 0 && {
+      topIds: Uint32Array.from(top.flat()),
+      topLogits: f32(laws.flatMap((u, at) => top[at]!.map((id) => u[id]!))),
+      logTail: each((u, at) => tail(u, 1, at)),
+    }),
+    ...((k > 0 || spec.lse) && { lse: each(logSumExp) }),
+    ...(spec.taus.length > 0 && {
+      taus: everyTau((_, tau) => tau),
+      lseAt: everyTau((u, tau) => logSumExp(u.map((x) => x / tau))),
+      ...(k > 0 && { logTailAt: everyTau(tail) }),
+    }),
+    ...(spec.token && {
+      tokenLogit: each((u, at) => u[targets[at]!]!),
+      rank: Uint32Array.from(laws, (u, at) => u.filter((x) => x > u[targets[at]!]!).length),
+    }),
+    ...(spec.moments && {
+      meanLogit: each((u) => u.reduce((sum, x) => sum + x, 0) / vocabulary),
+      maxLogit: each((u) => Math.max(...u)),
+      entropy: each(entropy),
+    }),
+    ...(a > 0 && {
+      atOffsets: Uint32Array.from({ length: rows + 1 }, (_, at) => at * a),
+      atLogits: f32(atIds.map((id, at) => laws[Math.floor(at / a)]![id]!)),
+    }),
+    ...(known.draws && spec.draws > 0 && drawParts(known.draws)),
+    ...(spec.dense !== "none" && { dense: f32(laws.flat()) }),
+  };
+  return { signal, ...(a > 0 && { atIds: Uint32Array.from(atIds) }) };
+}
+
+/** By falling logit, ties by rising id. */
+export function bestIds(logits: readonly number[], k: number): number[] {
+  // −∞ − −∞ is NaN, so equal logits are compared apart.
+  const compare = (a: number, b: number) =>
+    logits[a] === logits[b] ? a - b : logits[b]! - logits[a]!;
+  return Array.from(logits.keys()).sort(compare).slice(0, k);
+}
+
+export function logSumExp(values: readonly number[]): number {
+  const largest = Math.max(...values);
+  if (largest === -Infinity) return -Infinity;
+  return largest + Math.log(values.reduce((sum, x) => sum + Math.exp(x - largest), 0));
+}
+
+function entropy(u: readonly number[]): number {
+  const lse = logSumExp(u);
+  return -u.reduce((sum, x) => (x === -Infinity ? sum : sum + Math.exp(x - lse) * (x - lse)), 0);
+}
+
+function drawParts(draws: NonNullable<KnownLogits["draws"]>): Partial<TeacherSignal> {
+  const ends = draws.map((_, at) =>
+    draws.slice(0, at + 1).reduce((sum, list) => sum + list.length, 0),
+  );
+  return {
+    drawOffsets: Uint32Array.from([0, ...ends]),
+    drawIds: Uint32Array.from(draws.flat(), ({ id }) => id),
+    drawCounts: Uint32Array.from(draws.flat(), ({ count }) => count),
+  };
+}
