@@ -91,24 +91,26 @@ export class HeadSession {
     const f32 = (name: (typeof OUTPUTS)[number]) =>
       (reply[name] as HostTensor).data as Float32Array;
     const i32 = (name: (typeof OUTPUTS)[number]) => (reply[name] as HostTensor).data as Int32Array;
-    const nothingOutside = query.topK === this.vocabulary;
+    const topLogits = f32("topLogits");
+    const listed = { topLogits, listWidth, nothingOutside: query.topK === this.vocabulary };
+    const one = normalise(listed, f32("restShare"), new Float32Array(n).fill(1), 1);
+    const at = normalise(listed, f32("restShareAt"), query.taus, query.tauCount);
+    const first = (moment: number) => topLogits[query.momentRows[moment]! * listWidth]!;
     return {
       listWidth,
       topIds: i32("topIds"),
-      topLogits: f32("topLogits"),
-      lse: f32("lse"),
-      logTail: nothingOutside
-        ? new Float32Array(n).fill(-Infinity)
-        : difference(f32("restLse"), f32("lse")),
-      lseAt: f32("lseAt"),
-      logTailAt: nothingOutside
-        ? new Float32Array(n * query.tauCount).fill(-Infinity)
-        : difference(f32("restLseAt"), f32("lseAt")),
+      topLogits,
+      lse: one.lse,
+      logTail: one.logTail,
+      lseAt: at.lse,
+      logTailAt: at.logTail,
       tokenLogit: f32("tokenLogit"),
       rank: i32("rank"),
       atLogits: f32("atLogits"),
-      meanLogit: f32("meanLogit"),
-      entropy: f32("entropy"),
+      meanLogit: f32("logitSum").map((sum) => sum / this.vocabulary),
+      entropy: f32("meanDepth").map(
+        (depth, moment) => depth + (one.lse[query.momentRows[moment]!]! - first(moment)),
+      ),
       massAbove: f32("massAbove"),
       dense: f32("dense"),
     };
@@ -122,20 +124,43 @@ export class HeadSession {
 const OUTPUTS = [
   "topIds",
   "topLogits",
-  "lse",
-  "restLse",
-  "lseAt",
-  "restLseAt",
+  "restShare",
+  "restShareAt",
   "tokenLogit",
   "rank",
   "atLogits",
-  "meanLogit",
-  "entropy",
+  "logitSum",
+  "meanDepth",
   "massAbove",
   "dense",
 ] as const;
 
-/** a − b in float64, never above 0: a part of the mass is at most all of it. */
-function difference(a: Float32Array, b: Float32Array): Float32Array {
-  return a.map((value, i) => Math.min(0, value - b[i]!));
+/** lse and the part of it outside the list (a difference of logarithms, never above 0), in float64, at each of `tauCount` temperatures per row.
+ * share: [n,J], the probability of the list's last entry among all ids but the first listWidth − 1. */
+function normalise(
+  list: {
+    readonly topLogits: Float32Array;
+    readonly listWidth: number;
+    readonly nothingOutside: boolean;
+  },
+  share: Float32Array,
+  taus: Float32Array,
+  tauCount: number,
+): { readonly lse: Float32Array; readonly logTail: Float32Array } {
+  const { topLogits, listWidth } = list;
+  const lse = new Float32Array(share.length);
+  const logTail = new Float32Array(share.length);
+  for (let i = 0; i < share.length; i++) {
+    const begin = Math.floor(i / tauCount) * listWidth;
+    const end = begin + listWidth - 1;
+    const tau = taus[i]!;
+    const first = topLogits[begin]! / tau;
+    let inner = 0;
+    for (let j = begin; j < end; j++) inner += Math.exp(topLogits[j]! / tau - first);
+    const rest = topLogits[end]! / tau - Math.log(share[i]!) - first;
+    const total = Math.log(inner + Math.exp(rest));
+    lse[i] = first + total;
+    logTail[i] = list.nothingOutside ? -Infinity : Math.min(0, rest - total);
+  }
+  return { lse, logTail };
 }
