@@ -108,6 +108,7 @@ export class TeacherService {
       vocabSize: description.vocabSize,
       paddedVocabSize: description.paddedVocabSize,
       tokenizerFingerprint: description.tokenizerFingerprint,
+      tokenizerManifest: description.tokenizerManifest,
       contextLength: description.contextLength,
       hiddenSize: description.hiddenSize,
       layers: description.layers,

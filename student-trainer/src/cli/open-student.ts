@@ -44,8 +44,8 @@ export async function openStudent(
   }
   const stopIds = options.stopIds ?? config.eosTokenIds;
   const handshake = {
-    fingerprint: tokenizer.fingerprint,
-    vocabularySize: tokenizer.vocabularySize,
+    ...tokenizer.identity,
+    entry: (id: number) => tokenizer.entry(id),
     paddedVocabularySize: config.vocabSize,
   };
   return { dir, config, tokenizer, handshake, stopIds };

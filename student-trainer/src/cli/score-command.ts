@@ -71,8 +71,8 @@ async function scoreText(text: string, flags: Flags): Promise<ScoredToken[]> {
   const teacher = await openTeacher(
     { ...TEACHER_DEFAULTS, address: flags.teacher, retryTimeoutMs: flags.retryTimeoutMs },
     {
-      fingerprint: tokenizer.fingerprint,
-      vocabularySize: tokenizer.vocabularySize,
+      ...tokenizer.identity,
+      entry: (id) => tokenizer.entry(id),
       paddedVocabularySize: tokenizer.vocabularySize,
     },
     (line) => process.stderr.write(`${line}\n`),

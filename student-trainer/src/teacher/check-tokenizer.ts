@@ -1,3 +1,4 @@
+import { compareManifests } from "@tandem/shared/tokenizer/fingerprint.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { TeacherDescription } from "./teacher-connection.js";
@@ -5,6 +6,10 @@ import type { TeacherDescription } from "./teacher-connection.js";
 /** The student's side of the handshake. */
 export interface StudentTokenizer {
   readonly fingerprint: string;
+  /** See `TokenizerIdentity`; with it a difference can be named. */
+  readonly manifest: string;
+  /** The vocabulary's entry of an id. */
+  readonly entry: (id: number) => string | undefined;
   /** Largest tokenizer id + 1. */
   readonly vocabularySize: number;
   /** Rows of the student's embedding; at least vocabularySize. */
@@ -21,12 +26,21 @@ export function checkTokenizer(student: StudentTokenizer, teacher: TeacherDescri
       { field: "student.model" },
     );
   };
+  const differences = () => {
+    if (teacher.tokenizerManifest === "") return [];
+    return compareManifests(student.manifest, teacher.tokenizerManifest, student.entry);
+  };
   if (student.vocabularySize !== teacher.vocabSize) {
-    fail(`the student's has ${student.vocabularySize} ids, the teacher's ${teacher.vocabSize}`);
+    const sizes = `the student's has ${student.vocabularySize} ids, the teacher's ${teacher.vocabSize}`;
+    fail([sizes, ...differences()].join("; "));
   }
   if (student.fingerprint !== teacher.tokenizerFingerprint) {
+    const fingerprints = `(fingerprints ${student.fingerprint} and ${teacher.tokenizerFingerprint})`;
+    const named = differences().join("; ");
     fail(
-      `equally many ids, but vocabulary, merges, added tokens or normalisation differ (fingerprints ${student.fingerprint} and ${teacher.tokenizerFingerprint})`,
+      named === ""
+        ? `equally many ids, but vocabulary, merges, added tokens or normalisation differ ${fingerprints}`
+        : `${named} ${fingerprints}`,
     );
   }
   if (student.paddedVocabularySize < student.vocabularySize) {

@@ -21,8 +21,9 @@ export interface EngineDescription {
   /** V. */
   readonly vocabSize: number;
   readonly paddedVocabSize: number;
-  /** Empty when the directory has no tokenizer. */
+  /** Both empty when the directory has no tokenizer. */
   readonly tokenizerFingerprint: string;
+  readonly tokenizerManifest: string;
   readonly contextLength: number;
   readonly hiddenSize: number;
   readonly layers: number;

@@ -44,6 +44,7 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
     vocabSize: runner.vocabulary,
     paddedVocabSize: config.vocabSize,
     tokenizerFingerprint: tokenizer?.fingerprint ?? "",
+    tokenizerManifest: tokenizer?.manifest ?? "",
     contextLength: maxLength,
     hiddenSize: config.hiddenSize,
     layers: config.layers,

@@ -62,6 +62,11 @@ export interface DescribeResponse {
    * How far the served precision lies from float32. Absent for f32 itself.
    */
   'divergence'?: (_tandem_v1_Divergence | null);
+  /**
+   * The text whose SHA-256 `tokenizer_fingerprint` is, one `name value` a line: model, vocabulary size, a digest for every 256 ids, merges,
+   * added tokens, normalizer, pre_tokenizer. Compare it with your own to say where tokenizers differ. Empty without a tokenizer.
+   */
+  'tokenizerManifest'?: (string);
   '_divergence'?: "divergence";
 }
 
@@ -124,5 +129,10 @@ export interface DescribeResponse__Output {
    * How far the served precision lies from float32. Absent for f32 itself.
    */
   'divergence'?: (_tandem_v1_Divergence__Output | null);
+  /**
+   * The text whose SHA-256 `tokenizer_fingerprint` is, one `name value` a line: model, vocabulary size, a digest for every 256 ids, merges,
+   * added tokens, normalizer, pre_tokenizer. Compare it with your own to say where tokenizers differ. Empty without a tokenizer.
+   */
+  'tokenizerManifest': (string);
   '_divergence'?: "divergence";
 }
