@@ -30,18 +30,16 @@ export function checkTokenizer(student: StudentTokenizer, teacher: TeacherDescri
     if (teacher.tokenizerManifest === "") return [];
     return compareManifests(student.manifest, teacher.tokenizerManifest, student.entry);
   };
+  const named = differences().join("; ");
   if (student.vocabularySize !== teacher.vocabSize) {
     const sizes = `the student's has ${student.vocabularySize} ids, the teacher's ${teacher.vocabSize}`;
-    fail([sizes, ...differences()].join("; "));
+    fail(named === "" ? sizes : named);
   }
   if (student.fingerprint !== teacher.tokenizerFingerprint) {
     const fingerprints = `(fingerprints ${student.fingerprint} and ${teacher.tokenizerFingerprint})`;
-    const named = differences().join("; ");
-    fail(
-      named === ""
-        ? `equally many ids, but vocabulary, merges, added tokens or normalisation differ ${fingerprints}`
-        : `${named} ${fingerprints}`,
-    );
+    const unnamed =
+      "equally many ids, but vocabulary, merges, added tokens or normalisation differ";
+    fail(`${named === "" ? unnamed : named} ${fingerprints}`);
   }
   if (student.paddedVocabularySize < student.vocabularySize) {
     fail(
