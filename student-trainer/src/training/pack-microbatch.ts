@@ -213,7 +213,8 @@ function packSignals(
         feeds[`${input.name}.${chunk}`] = f32Tensor(data.subarray(...views(chunk)), shape);
       }
     } else {
-      const data = Uint32Array.from({ length: chunks * size * width }, (_, at) => at % width);
+      const data = new Uint32Array(chunks * size * width);
+      if (input.filler === "ascending") data.forEach((_, at) => (data[at] = at % width));
       sources.forEach((source, at) => input.fill(data, at * width, source));
       const wide = widen(data);
       for (let chunk = 0; chunk < chunks; chunk++) {

@@ -23,7 +23,8 @@ export interface IdInput extends SignalInputBase {
   readonly dtype: "i64";
   /** Ids are filled as u32 and widened later. */
   readonly fill: (target: Uint32Array, at: number, source: SignalRow) => void;
-  readonly filler: "ascending";
+  /** What rows without a position hold: distinct ids where a loss may write at them, else 0 (a width may exceed V). */
+  readonly filler: "ascending" | "zero";
 }
 
 export interface SignalRow {
@@ -141,7 +142,7 @@ function drawInputs(count: number): readonly SignalInput[] {
     name: "draws.ids",
     dtype: "i64",
     width: count,
-    filler: "ascending",
+    filler: "zero",
     fill: (target, at, source) => {
       target.fill(0, at, at + count);
       target.set(part(source.signal.drawIds, "draws").subarray(...range(source)), at);

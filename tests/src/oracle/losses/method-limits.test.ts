@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { listLosses } from "@tandem/student-trainer";
+import { assertAllClose } from "../../helpers/all-close.js";
+import { evaluateRows, randomLogits, type MethodChoice } from "./method-rows.js";
+
+const [rows, vocabulary] = [6, 9];
+const student = randomLogits(3, rows * vocabulary, 1.5);
+const teacher = randomLogits(4, rows * vocabulary, 2);
+const zeros = new Float64Array(rows * vocabulary);
+
+/** 0 where teacher and student agree. */
+const ZERO_AT_AGREEMENT: readonly MethodChoice[] = [
+  { loss: "skew-forward-kl", options: { topK: 3 } },
+  { loss: "skew-reverse-kl", options: { topK: 3 } },
+  { loss: "total-variation", options: { topK: 3 } },
+  { loss: "akl", options: { topK: 3 } },
+  { loss: "dist", options: { topK: 3 } },
+  { loss: "uld", options: { topK: 3 } },
+  { loss: "atkd", options: { topK: 3 } },
+  { loss: "speckd", options: { topK: 3, rank: 2 } },
+  { loss: "dtkd" },
+  { loss: "dtkd", options: { mode: "solved" } },
+  { loss: "ranking", options: { k: 3 } },
+  { loss: "ranking", options: { k: 3, operator: "pairwise-sigmoid" } },
+  { loss: "ranking", options: { k: 3, operator: "pearson" } },
+  { loss: "ranking", options: { k: 3, operator: "listwise" } },
+  { loss: "rlkd", options: { k: 3 } },
+  { loss: "continuation-kd", options: { phi: 1, psi: 0 } },
+  { loss: "truncated-forward-kl", options: { topK: 3, normalise: "both" } },
+];
+
+describe("a loss where teacher and student agree", () => {
+  for (const choice of ZERO_AT_AGREEMENT) {
+    it(`is 0: ${choice.loss} ${JSON.stringify(choice.options ?? {})}`, async () => {
+      const { perToken } = await evaluateRows(choice, { vocabulary, student, teacher: student });
+      assertAllClose(perToken, new Float64Array(rows), { rtol: 0, atol: 1e-6 });
+    });
+  }
+});
+
+describe("a loss with a list of all ids", () => {
+  const lists = ["skew-forward-kl", "skew-reverse-kl", "total-variation", "akl", "dist", "uld"];
+  for (const loss of [...lists, "atkd", "rlkd", "speckd"]) {
+    it(`${loss} is the dense one`, async () => {
+      const at = { vocabulary, student, teacher };
+      const list = await evaluateRows({ loss, options: { topK: vocabulary } }, at);
+      // SpecKD's check reads the list.
+      const dense = await evaluateRows({ loss, options: { dense: true } }, at);
+      assertAllClose(list.perToken, dense.perToken, { rtol: 1e-6, atol: 1e-6 });
+      assertAllClose(list.gradient, dense.gradient, { rtol: 1e-6, atol: 1e-6 });
+    });
+  }
+});
+
+describe("a loss with a shorter list", () => {
+  for (const loss of ["skew-forward-kl", "skew-reverse-kl", "total-variation", "uld"]) {
+    it(`${loss} is a lower bound`, async () => {
+      const at = { vocabulary, student, teacher };
+      let above = (await evaluateRows({ loss, options: { dense: true } }, at)).perToken;
+      for (const topK of [8, 5, 2, 1]) {
+        const { perToken } = await evaluateRows({ loss, options: { topK } }, at);
+        perToken.forEach((x, row) =>
+          assert.ok(x <= above[row]! + 1e-6, `topK ${topK}, row ${row}: ${x} > ${above[row]}`),
+        );
+        above = perToken;
+      }
+    });
+  }
+});
+
+/** Impossible ids, all ids equal, one id with everything, and numbers at the end of float16, in all pairings of the two sides. */
+function extremeRows(): { readonly student: Float32Array; readonly teacher: Float32Array } {
+  const spread = (largest: number) =>
+    Array.from({ length: vocabulary }, (_, id) => largest * (1 - (2 * id) / (vocabulary - 1)));
+  const certain = [0, 0, 0, -65504, 65504, 0, 0, 0, 0];
+  const finite = [spread(65504), spread(2), Array<number>(vocabulary).fill(-7), certain];
+  const alone = Array.from({ length: vocabulary }, (_, id) => (id === 3 ? 0 : -Infinity));
+  const some = Array.from({ length: vocabulary }, (_, id) => (id % 2 === 0 ? -Infinity : id));
+  const pairs = finite.flatMap((v) => [...finite, alone, some].map((u) => [v, u] as const));
+  return {
+    student: Float32Array.from(pairs.flatMap(([v]) => v)),
+    teacher: Float32Array.from(pairs.flatMap(([, u]) => u)),
+  };
+}
+
+/** Every registered loss, with a list shorter than V, and dense where it can be. */
+const EVERY: readonly MethodChoice[] = listLosses().flatMap(({ name, options }) => {
+  const has = (option: string) => options.some((own) => own.name === option);
+  const small = { ...(has("topK") && { topK: 4 }), ...(has("k") && { k: 3 }) };
+  const dense = has("dense") ? [{ loss: name, options: { ...small, dense: true } }] : [];
+  const operators = has("operator")
+    ? ["pairwise-sigmoid", "pearson", "plackett-luce", "listwise"].map((operator) => ({
+        loss: name,
+        options: { ...small, operator },
+      }))
+    : [];
+  const modes = has("mode")
+    ? ["released", "solved"].map((mode) => ({ loss: name, options: { ...small, mode } }))
+    : [];
+  return [{ loss: name, options: small }, ...dense, ...operators, ...modes];
+});
+
+describe("every loss", () => {
+  const extreme = extremeRows();
+  for (const choice of EVERY) {
+    it(`stays finite at extremes: ${choice.loss} ${JSON.stringify(choice.options)}`, async () => {
+      const at = { vocabulary, ...extreme, engine: "onnx" } as const;
+      const { perToken, gradient } = await evaluateRows(choice, at);
+      const bad = perToken.findIndex((x) => !Number.isFinite(x));
+      assert.equal(bad, -1, `value of row ${bad}`);
+      const slope = gradient.findIndex((x) => !Number.isFinite(x));
+      assert.equal(slope, -1, `gradient of row ${Math.floor(slope / vocabulary)}`);
+    });
+  }
+
+  for (const { name: loss } of listLosses()) {
+    it(`${loss} is 0 without a gradient where every position is masked`, async () => {
+      const weights = Array<number>(rows).fill(0);
+      const at = { vocabulary, student, teacher, weights };
+      const { value, gradient } = await evaluateRows({ loss }, at);
+      assert.equal(value, 0);
+      assert.deepEqual(gradient.map(Math.abs), zeros);
+    });
+
+    it(`${loss} of one valid position sees the others neither in value nor in gradient`, async () => {
+      const weights = [0, 0, 0, 0, 1, 0];
+      const byStudent = [1, 0, 1, 1, 1, 1];
+      const own = (of: Float32Array) => of.slice(4 * vocabulary, 5 * vocabulary);
+      const masked = await evaluateRows(
+        { loss },
+        { vocabulary, student, teacher, weights, byStudent },
+      );
+      const alone = await evaluateRows(
+        { loss },
+        { vocabulary, student: own(student), teacher: own(teacher), targets: Uint32Array.of(4) },
+      );
+      assertAllClose([masked.value], [alone.value], { rtol: 1e-12, atol: 1e-12 });
+      const expected = zeros.slice();
+      expected.set(alone.gradient, 4 * vocabulary);
+      assertAllClose(masked.gradient, expected, { rtol: 1e-12, atol: 1e-12 });
+    });
+  }
+});
