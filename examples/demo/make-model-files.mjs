@@ -1,44 +1,16 @@
 // Writes examples/demo/model: the architecture of the demo's teacher and its character tokenizer, in Hugging Face's formats.
 //
-//   node examples/demo/make-model-files.mjs
+//   npm run build && node examples/demo/make-model-files.mjs
 //
 // The tokenizer is a byte-pair model without merges: every character is a token, in both JavaScript's and Python's tokenizers.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { createCharTokenizerJson } from "@tandem/shared/tokenizer/char-tokenizer.js";
 
 const SPECIAL = ["<pad>", "<eos>"];
-const VOCABULARY = [...SPECIAL, ..."0123456789*+=;:-".split("")];
+const CHARACTERS = "0123456789*+=;:-".split("");
 
-const tokenizer = {
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: SPECIAL.map((content, id) => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  })),
-  normalizer: null,
-  pre_tokenizer: null,
-  post_processor: null,
-  decoder: { type: "Fuse" },
-  model: {
-    type: "BPE",
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    vocab: Object.fromEntries(VOCABULARY.map((piece, id) => [piece, id])),
-    merges: [],
-  },
-};
+const tokenizer = createCharTokenizerJson({ special: SPECIAL, characters: CHARACTERS });
 
 const tokenizerConfig = {
   tokenizer_class: "PreTrainedTokenizerFast",
@@ -59,7 +31,7 @@ const config = {
   head_dim: 32,
   intermediate_size: 344,
   hidden_act: "silu",
-  vocab_size: VOCABULARY.length,
+  vocab_size: SPECIAL.length + CHARACTERS.length,
   max_position_embeddings: 64,
   rms_norm_eps: 1e-5,
   rope_theta: 10000,
