@@ -15,6 +15,7 @@ export async function openTeacher(
   config: RunConfig["teacher"],
   student: StudentTokenizer | undefined,
   note: (text: string) => void,
+  abort?: AbortSignal,
 ): Promise<TeacherClient> {
   const { address, ...rest } = config;
   const addresses = typeof address === "string" ? address.split(",") : (address ?? []);
@@ -25,7 +26,7 @@ export async function openTeacher(
     random: Math.random,
     onEvent: createNotes(note),
   };
-  const client = await TeacherClient.connect(options);
+  const client = await TeacherClient.connect(options, abort);
   try {
     if (student !== undefined) checkTokenizer(student, client.description);
   } catch (error) {

@@ -54,7 +54,7 @@ async function writeRollouts(flags: Flags): Promise<void> {
   const note = (text: string) => process.stderr.write(`${text}\n`);
   const interrupt = onInterrupt();
   const teacher = needsTeacher(config)
-    ? await openTeacher(config.teacher, student.handshake, note)
+    ? await openTeacher(config.teacher, student.handshake, note, interrupt.signal)
     : undefined;
   const { engine, close } = await openFileEngine({
     student,

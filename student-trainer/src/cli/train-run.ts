@@ -58,7 +58,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
     `student ${student.dir} · ${train.rows.length} training rows${train.skipped > 0 ? ` (${train.skipped} too long)` : ""}${held.rows.length > 0 ? ` · ${held.rows.length} held out` : ""}`,
   );
   const teacher = needsTeacher(config)
-    ? await openTeacher(config.teacher, student.handshake, note)
+    ? await openTeacher(config.teacher, student.handshake, note, options.abort)
     : undefined;
   try {
     if (teacher !== undefined) {

@@ -7,6 +7,7 @@ import { uniformAt } from "@tandem/shared/numeric/philox.js";
 
 import type { DataRow } from "../data/dataset.js";
 import { RowCursor, type CursorState } from "../data/row-cursor.js";
+import { raceAbort } from "../teacher/race-abort.js";
 import type { TeacherClient } from "../teacher/teacher-client.js";
 import type { JsonValue, RolloutRequest, RolloutSource } from "../training/rollout-source.js";
 import { generateRows } from "./generate-rows.js";
@@ -145,9 +146,9 @@ class DataRolloutSource implements RolloutSource {
     }
   }
 
-  #score(rollouts: readonly Rollout[], { spec, studentTopK }: RolloutRequest) {
+  #score(rollouts: readonly Rollout[], { spec, studentTopK, abort }: RolloutRequest) {
     const { teacher, engine, runSeed } = this.#options;
-    return scoreRollouts(rollouts, { teacher, engine, spec, studentTopK, runSeed });
+    return scoreRollouts(rollouts, { teacher, engine, spec, studentTopK, runSeed, abort });
   }
 
   async #writeByStudent(
@@ -182,7 +183,8 @@ class DataRolloutSource implements RolloutSource {
     const began = performance.now();
     // The student's own ids are known only once the text is there: then a second pass asks for everything.
     const later = request.studentTopK > 0;
-    const responses = await teacher.generate({
+    const writing = teacher.generate({
+      abort: request.abort,
       items: orders.map((order) => ({ prompt: order.prompt, rngKey: rngKeyOfOrder(order) })),
       sampling: toSamplingParams(config.teacherSampling),
       maxResponse: config.maxResponse,
@@ -190,6 +192,7 @@ class DataRolloutSource implements RolloutSource {
       runSeed,
       signal: later ? { ...request.spec, topK: 0, lse: false, taus: [], draws: 0 } : request.spec,
     });
+    const responses = await raceAbort(writing, request.abort);
     const teacherWaitMs = performance.now() - began;
     const rollouts = orders.map((order, i): Rollout => {
       const { tokens, finish, signal, computedPositions } = responses[

@@ -6,6 +6,7 @@ import { invariant } from "@tandem/shared/errors/invariant.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { ScoreAnswer, ScoreQuestion } from "../teacher/score-stream.js";
+import { raceAbort } from "../teacher/race-abort.js";
 import type { WrittenRollouts } from "./interleave-rows.js";
 import type { Rollout } from "./rollout.js";
 import { rngKeyOfOrder } from "./rollout-order.js";
@@ -22,6 +23,7 @@ export interface ScoreOptions {
   readonly spec: SignalSpec;
   readonly studentTopK: number;
   readonly runSeed: number;
+  readonly abort?: AbortSignal;
 }
 
 /** Is anything asked for? */
@@ -34,7 +36,7 @@ export async function scoreRollouts(
   rollouts: readonly Rollout[],
   options: ScoreOptions,
 ): Promise<WrittenRollouts> {
-  const { teacher, engine, spec, studentTopK, runSeed } = options;
+  const { teacher, engine, spec, studentTopK, runSeed, abort } = options;
   if (asksNothing(spec, studentTopK)) return { rollouts, teacherWaitMs: 0 };
   if (teacher === undefined) {
     throw new TandemError("FAILED_PRECONDITION", "the losses need a teacher; set teacher.address", {
@@ -52,7 +54,7 @@ export async function scoreRollouts(
       const count = rollout.response.length;
       if (count === 0) return rollout;
       const atIds = chosen[i];
-      const answer = await teacher.score({
+      const question = teacher.score({
         tokens: joinTokens(rollout),
         from: rollout.prompt.length,
         signal: spec,
@@ -65,6 +67,7 @@ export async function scoreRollouts(
               atOffsets: Uint32Array.from({ length: count + 1 }, (_, r) => r * studentTopK),
             }),
       });
+      const answer = await raceAbort(question, abort);
       const stats = { ...rollout.stats, computedPositions: answer.computedPositions };
       return {
         ...rollout,

@@ -7,10 +7,10 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js";
 import { u32FromBytes, u32ToBytes } from "./u32-bytes.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
-import { setTimeout as sleep } from "node:timers/promises";
 
 import { Backoff } from "./backoff.js";
 import { responsePositions } from "./response-positions.js";
+import { pause } from "./pause.js";
 import { readFrames } from "./read-frames.js";
 import { fromItemError, fromServiceError, isConnectionFailure } from "./rpc-error.js";
 import type { TeacherConnection } from "./teacher-connection.js";
@@ -24,6 +24,7 @@ export interface GenerateOrder {
   readonly stopIds: readonly number[];
   readonly runSeed: number;
   readonly signal: SignalSpec;
+  readonly abort?: AbortSignal;
   /** The teacher's, for its frames. */
   readonly vocabSize: number;
 }
@@ -59,12 +60,13 @@ export async function generateResponses(
       error = TandemError.from(caught);
     }
     if (error === undefined) continue;
+    if (order.abort?.aborted === true) throw new TandemError("CANCELLED", "interrupted");
     const delayMs =
       error.retryable || isConnectionFailure(error) ? backoff.next(error.retryDelayMs) : undefined;
     if (delayMs === undefined) throw error;
     teacher.onEvent?.({ kind: "retry", address: connection.address, delayMs, error });
     connection.rotate();
-    await sleep(delayMs);
+    await pause(delayMs, order.abort);
   }
   return drafts.map(({ done }) => done as GeneratedResponse);
 }

@@ -34,11 +34,11 @@ export class TeacherClient {
   }
 
   /** Waits for a teacher to answer.
-   * @throws TandemError UNAVAILABLE when none does within `retryTimeoutMs`. */
-  static async connect(options: TeacherOptions): Promise<TeacherClient> {
+   * @throws TandemError UNAVAILABLE when none does within `retryTimeoutMs`, CANCELLED when aborted. */
+  static async connect(options: TeacherOptions, abort?: AbortSignal): Promise<TeacherClient> {
     const connection = new TeacherConnection(options);
     try {
-      const description = await connectWithRetries(connection, options);
+      const description = await connectWithRetries(connection, options, abort);
       return new TeacherClient(connection, options, description);
     } catch (error) {
       connection.close();

@@ -223,13 +223,12 @@ describe("student-trainer", () => {
     const evaluated = await runTrainer(
       "evaluate",
       ...config,
-      ...[
-        "--set",
-        "evaluation={rows: 5, teacherRows: 3}",
-        "--set",
-        `teacher.address=${server.grpcAddress}`,
-      ],
-      ...["--out", answers],
+      "--set",
+      "evaluation={rows: 5, teacherRows: 3}",
+      "--set",
+      `teacher.address=${server.grpcAddress}`,
+      "--out",
+      answers,
     );
     assert.equal(evaluated.code, 0, evaluated.stderr);
     const measures = JSON.parse(evaluated.stdout) as Record<string, number>;
