@@ -1,6 +1,6 @@
 // Writes examples/demo/model: the architecture of the demo's teacher and its character tokenizer, in Hugging Face's formats.
 //
-//   npm run build && node examples/demo/make-model-files.mjs
+//   npm run build && node examples/demo/make-model-files.mjs && npm run format
 //
 // The tokenizer is a byte-pair model without merges: every character is a token, in both JavaScript's and Python's tokenizers.
 import { mkdirSync, writeFileSync } from "node:fs";
