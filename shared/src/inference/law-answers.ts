@@ -1,4 +1,3 @@
-import { evidenceOfToken } from "../sampling/accept.js";
 import { drawTokens, type DrawnTokens } from "./draw-tokens.js";
 import type { HeadReply } from "./head-session.js";
 import { lawCount } from "./law-count.js";
@@ -130,7 +129,10 @@ export class LawAnswers {
 
   /** The law refers to another token than it was asked with: rank and logit become that token's. */
   setToken(law: number, token: number, logits: Float32Array): void {
-    this.rank[law] = evidenceOfToken(logits, token).rank;
-    this.tokenLogit[law] = logits[token]!;
+    const own = logits[token]!;
+    let rank = 0;
+    for (let id = 0; id < logits.length; id++) if (logits[id]! > own) rank++;
+    this.rank[law] = rank;
+    this.tokenLogit[law] = own;
   }
 }

@@ -5,11 +5,10 @@ import { TandemError } from "../errors/tandem-error.js";
 import { BodySession } from "./body-session.js";
 import { bindArrays, bindFiles, type BoundWeights } from "./bound-weights.js";
 import { assertStep } from "./check-step.js";
-import { answerRequests, type OpenRequest } from "./head-runner.js";
-import { HeadSession } from "./head-session.js";
-import { judgeDrafts } from "./judge-drafts.js";
+import type { OpenRequest } from "./head-runner.js";
 import { KvArena, type KvMemory } from "./kv-arena.js";
 import { kvBytes, kvShape } from "./kv-shape.js";
+import { createHead, type HeadKind, type ModelHead } from "./model-head.js";
 import { OpenRow } from "./open-row.js";
 import { runBody } from "./run-body.js";
 import type { DraftVerdict, Step, StepResult, StepRowResult } from "./step.js";
@@ -22,6 +21,8 @@ export interface RunnerOptions {
   readonly vocabulary?: number;
   /** Longest row. Default: the model's context. */
   readonly maxLength?: number;
+  /** What it will be asked: "signals" (default) or "samples" only, for a student that drafts. */
+  readonly answers?: HeadKind;
   /** Memory of one run of the head. Default 256 MiB. */
   readonly headBytes?: number;
   /** Memory of all KV slots. Default 1 GiB. */
@@ -39,20 +40,18 @@ export class ModelRunner {
   readonly config: ModelConfig;
   readonly vocabulary: number;
   readonly maxLength: number;
-  readonly #threads: number;
-  readonly #headBytes: number;
+  readonly #options: RunnerOptions;
   readonly #now: () => number;
   readonly #arena: KvArena;
   #body: BodySession;
-  #head: HeadSession;
+  #head: ModelHead;
   #busy = false;
 
   private constructor(config: ModelConfig, sessions: Sessions, options: RunnerOptions) {
     this.config = config;
     this.vocabulary = options.vocabulary ?? config.vocabSize;
     this.maxLength = options.maxLength ?? config.contextLength;
-    this.#threads = options.threads;
-    this.#headBytes = options.headBytes ?? DEFAULT_HEAD_BYTES;
+    this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#arena = new KvArena(kvShape(config), options.kvBytes ?? DEFAULT_KV_BYTES);
     this.#body = sessions.body;
@@ -90,10 +89,7 @@ export class ModelRunner {
   async setWeights(weights: ReadonlyMap<string, Float32Array>): Promise<void> {
     await this.#exclusively(async () => {
       const bound = bindArrays(this.config, weights, this.vocabulary);
-      const next = await createSessions(this.config, bound, {
-        threads: this.#threads,
-        vocabulary: this.vocabulary,
-      });
+      const next = await createSessions(this.config, bound, this.#options);
       await Promise.all([this.#body.close(), this.#head.close()]);
       this.#body = next.body;
       this.#head = next.head;
@@ -125,6 +121,7 @@ export class ModelRunner {
         vocabulary: this.vocabulary,
         maxLength: this.maxLength,
         layers: this.config.layers,
+        answers: this.#options.answers ?? "signals",
         lengthOf: (cache) => this.#arena.lengthOf(cache),
       });
       this.#prepareCaches(step);
@@ -134,8 +131,7 @@ export class ModelRunner {
       await runBody(this.#body, this.#arena, rows, this.config.heads);
       const sane = rows.filter((row) => !row.failed && row.request !== undefined);
       const requests = sane.map((row) => row.request as OpenRequest);
-      await answerRequests(this.#head, requests, this.#headBytes);
-      const verdicts = await judgeDrafts(this.#head, requests, this.#headBytes);
+      const verdicts = await this.#head.answer(requests);
       return {
         rows: rows.map((row) => toRowResult(row, verdicts)),
         computeMs: this.#now() - begin,
@@ -189,17 +185,22 @@ export class ModelRunner {
 
 interface Sessions {
   readonly body: BodySession;
-  readonly head: HeadSession;
+  readonly head: ModelHead;
 }
 
 async function createSessions(
   config: ModelConfig,
   weights: BoundWeights,
-  { threads, vocabulary = config.vocabSize }: Pick<RunnerOptions, "threads" | "vocabulary">,
+  {
+    threads,
+    vocabulary = config.vocabSize,
+    answers = "signals",
+    headBytes = DEFAULT_HEAD_BYTES,
+  }: RunnerOptions,
 ): Promise<Sessions> {
   return {
     body: await BodySession.create(config, weights, threads),
-    head: await HeadSession.create(config, weights, { vocabulary, threads }),
+    head: await createHead(config, weights, { kind: answers, vocabulary, threads, headBytes }),
   };
 }
 

@@ -1,4 +1,5 @@
-import type { SignalSpec, TeacherSignal } from "../wire/teacher-signal.js";
+import type { TeacherSignal } from "../wire/teacher-signal.js";
+import { asksForSignal } from "./asks-for-signal.js";
 import type { DrawnTokens } from "./draw-tokens.js";
 import type { LawAnswers } from "./law-answers.js";
 import type { HeadRequest } from "./step.js";
@@ -15,7 +16,7 @@ export function toSignal(
   }: { from: number; count: number; layers: ReadonlyMap<number, Float32Array> },
 ): TeacherSignal | undefined {
   const { spec } = head;
-  if (count === 0 || !asksForAnything(head)) return undefined;
+  if (count === 0 || !asksForSignal(head)) return undefined;
   // Copies of exact size: a signal may be posted to another process, which sends the whole buffer behind a view.
   const cut = <A extends Float32Array | Uint32Array>(values: A, width = 1): A =>
     values.slice(0, count * width) as A;
@@ -50,23 +51,6 @@ export function toSignal(
       ),
     }),
   };
-}
-
-function asksForAnything({ spec, taus, atIds }: HeadRequest): boolean {
-  return taus !== undefined || atIds !== undefined || asksForParts(spec);
-}
-
-function asksForParts(spec: SignalSpec): boolean {
-  return (
-    spec.topK > 0 ||
-    spec.lse ||
-    spec.token ||
-    spec.moments ||
-    spec.taus.length > 0 ||
-    spec.draws > 0 ||
-    spec.dense !== "none" ||
-    spec.hiddenLayers.length > 0
-  );
 }
 
 function atParts({ atOffsets }: HeadRequest, { atLogits }: LawAnswers, count: number) {

@@ -8,6 +8,7 @@ import type { HeadRequest, Step, StepRow } from "@tandem/shared/inference/step.j
 import { listParameters } from "@tandem/shared/models/parameters.js";
 import { uniformAt } from "@tandem/shared/numeric/philox.js";
 import { sampleRow } from "@tandem/shared/sampling/sample-row.js";
+import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import { signalOf, tinyModelDir, TINY_VOCABULARY } from "../../helpers/tiny-models.js";
 
@@ -312,5 +313,61 @@ describe("ModelRunner", () => {
     await assert.rejects(ModelRunner.load({ dir, threads: 1, maxLength: 129 }), {
       code: "INVALID_ARGUMENT",
     });
+  });
+});
+
+describe("ModelRunner that answers samples only", () => {
+  const SAMPLINGS: readonly SamplingParams[] = [
+    { temperature: 1, topK: 0, topP: 1 },
+    { temperature: 0.6, topK: 0, topP: 1 },
+    { temperature: 0.7, topK: 7, topP: 1 },
+    { temperature: 1.2, topK: 20, topP: 0.8 },
+    { temperature: 0.9, topK: 0, topP: 0.9 },
+    { temperature: 0, topK: 0, topP: 1 },
+  ];
+
+  it("samples what the full head samples, rows of every kind together", async () => {
+    const dir = tinyModelDir("llama-tied");
+    const full = await ModelRunner.load({ dir, threads: 1 });
+    const small = await ModelRunner.load({ dir, threads: 1, answers: "samples" });
+    try {
+      const rows = SAMPLINGS.flatMap((sample, kind) =>
+        Array.from({ length: 12 }, (_, i) => ({
+          cache: kind * 12 + i,
+          past: 0,
+          tokens: TOKENS.map((token) => (token + 7 * i) % TINY_VOCABULARY),
+          maxLength: 32,
+          head: {
+            first: 5,
+            targets: new Uint32Array(0),
+            spec: NO_SIGNAL,
+            random: { runSeed: 1, rngKey: i, firstPosition: kind, stream: "draft" } as const,
+            sample,
+          },
+        })),
+      );
+      const step = { release: [], copies: [], rows };
+      const tokens = async (runner: ModelRunner) =>
+        (await runner.run(step)).rows.map(({ sampled }) => sampled);
+      assert.deepEqual(await tokens(small), await tokens(full));
+    } finally {
+      await Promise.all([full.close(), small.close()]);
+    }
+  });
+
+  it("refuses to give a signal", async () => {
+    const runner = await ModelRunner.load({
+      dir: tinyModelDir("gpt2"),
+      threads: 1,
+      answers: "samples",
+    });
+    try {
+      await assert.rejects(runner.run(stepOf(rowOf({ spec: signalOf({ lse: true }) }))), {
+        code: "UNIMPLEMENTED",
+      });
+      assert.equal((await runner.run(stepOf(rowOf()))).rows.length, 1);
+    } finally {
+      await runner.close();
+    }
   });
 });
