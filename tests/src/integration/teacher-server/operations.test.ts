@@ -81,9 +81,9 @@ describe("operating teacher-server", { timeout: 60_000 }, () => {
     );
     const stream = new TeacherStream<Answer, Answer>(client.ServerReflectionInfo());
     stream.send({ listServices: "" });
-    const names = (
-      (await stream.next())?.listServicesResponse as { service: { name: string }[] }
-    ).service.map(({ name }) => name);
+    const listed = (await stream.next())?.listServicesResponse as
+      { readonly service: readonly { readonly name: string }[] } | undefined;
+    const names = (listed?.service ?? []).map(({ name }) => name);
     assert.ok(names.includes("tandem.v1.Teacher"), names.join());
     await stream.finish();
     client.close();
