@@ -17,7 +17,7 @@ import { TrainStep } from "@tandem/student-trainer/training/train-step.js";
 import { assertAllClose } from "../../helpers/all-close.js";
 import { TINY_VOCABULARY, tinyModelDir } from "../../helpers/tiny-models.js";
 import { toRollout } from "../../oracle/training/training-fixture.js";
-import { forwardLogits } from "./forward-logits.js";
+import { forwardLogits } from "../../oracle/checkpoint/forward-logits.js";
 
 const python = process.env["TANDEM_PYTHON"];
 const IDS = [
