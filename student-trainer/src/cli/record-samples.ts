@@ -1,8 +1,10 @@
 import { appendFile } from "node:fs/promises";
 
+import type { StudentEngine } from "../rollout/student-engine.js";
+import { studentLaws } from "../rollout/student-laws.js";
 import type { JsonValue, RolloutSource } from "../training/rollout-source.js";
 import { cutSamples } from "./run-directory.js";
-import { toSampleRecord, type PieceReader } from "./sample-record.js";
+import { TOP, toSampleRecord, type PieceReader } from "./sample-record.js";
 
 export interface RecordSamplesOptions {
   /** `rollouts.jsonl`. */
@@ -12,11 +14,13 @@ export interface RecordSamplesOptions {
   /** Optimizer steps that one batch is good for. */
   readonly stepsPerRound: number;
   readonly text: PieceReader;
+  /** Whose law is written down beside the teacher's; absent where it did not write. */
+  readonly engine?: StudentEngine;
 }
 
 /** A source that also writes the first sequences of every batch down for people. */
 export function recordSamples(source: RolloutSource, options: RecordSamplesOptions): RolloutSource {
-  const { path, samples, stepsPerRound, text } = options;
+  const { path, samples, stepsPerRound, text, engine } = options;
   let cut: Promise<void> | undefined;
   return {
     async next(request) {
@@ -24,9 +28,11 @@ export function recordSamples(source: RolloutSource, options: RecordSamplesOptio
       await cut;
       const batch = await source.next(request);
       const place = { step: batch.index * stepsPerRound, batch: batch.index };
-      const lines = batch.rollouts
-        .slice(0, samples)
-        .map((rollout) => `${JSON.stringify(toSampleRecord(rollout, place, text))}\n`);
+      const chosen = batch.rollouts.slice(0, samples);
+      const laws = engine === undefined ? [] : await studentLaws(engine, chosen, TOP);
+      const lines = chosen.map(
+        (rollout, i) => `${JSON.stringify(toSampleRecord(rollout, place, text, laws[i]))}\n`,
+      );
       await appendFile(path, lines.join(""));
       return batch;
     },

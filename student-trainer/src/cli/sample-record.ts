@@ -26,17 +26,21 @@ export interface SampleRecord {
   readonly ranks: readonly (number | null)[];
   /** Per token the teacher's most probable ids, falling. */
   readonly teacherTop?: readonly (readonly (readonly [string, number])[])[];
+  /** The same for the student. */
+  readonly studentTop?: readonly (readonly (readonly [string, number])[])[];
   /** The draft that the teacher replaced, null elsewhere. */
   readonly studentTokens?: readonly (string | null)[];
 }
 
-const TOP = 5;
+/** Candidates per position and model. */
+export const TOP = 5;
 
 /** Turns a rollout into a record for people. */
 export function toSampleRecord(
   rollout: Rollout,
   place: { readonly step: number; readonly batch: number },
   text: PieceReader,
+  student?: TeacherSignal,
 ): SampleRecord {
   const { row, sample, epoch, prompt, finish, response, authors, rejected, signal } = rollout;
   return {
@@ -51,6 +55,7 @@ export function toSampleRecord(
     authors: [...authors],
     ranks: [...response].map((id, i) => rankAt(rollout, id, i)),
     ...(signal?.topIds === undefined ? {} : { teacherTop: topLists(signal, text) }),
+    ...(student === undefined ? {} : { studentTop: topLists(student, text) }),
     ...(rejected === undefined
       ? {}
       : { studentTokens: [...rejected].map((id) => (id < 0 ? null : text.piece(id))) }),

@@ -118,6 +118,7 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
         samples: config.output.samples,
         stepsPerRound: stepsPerRound(config.training, config.rollout.rows),
         text: student.tokenizer,
+        ...(writesOwnText && { engine }),
       }),
       rolloutBatchSize: config.rollout.rows,
       publishWeights: async (weights) => {
