@@ -28,7 +28,7 @@ describe("the order of sequences", () => {
     for (let batch = 0; batch < 3000; batch++)
       counts[shuffledOrder(3, { ...POINT, batch })[0]!]! += 1;
     // Binomial(3000, 1/3): standard deviation 26.
-    for (const count of counts) assert.ok(Math.abs(count - 1000) < 130, `${counts}`);
+    for (const count of counts) assert.ok(Math.abs(count - 1000) < 130, counts.join(", "));
   });
 });
 
