@@ -7,7 +7,7 @@ export function stepFor(maxError: number, magnitude: number): number | undefined
   // half an ulp for rounding the decoded value to f32, another half for what float64 arithmetic and the f32 step add
   const rounding = magnitude * 2 ** -23;
   const step = Math.fround(2 * (maxError - rounding) * (1 - 2 ** -22));
-  return step > 0 && step > rounding ? step : undefined;
+  return step > rounding && step < Infinity ? step : undefined;
 }
 
 /** Whether a distance below the row's maximum can be written in steps. */

@@ -69,6 +69,9 @@ function bestParameter(mean: number): number {
   return bits;
 }
 
+/** Stands for "no gap": never short. */
+const NO_GAP = -1;
+
 /** Writes the gaps' Rice codes: quotient in unary (zeros, then a one), then the low bits; quotients of 16 and more are escaped. */
 export function writeGapBits(writer: FrameWriter, { steps, topK, parameters }: Gaps): void {
   // the longest code has 40 bits
@@ -88,7 +91,14 @@ export function writeGapBits(writer: FrameWriter, { steps, topK, parameters }: G
         const quotient = gap >>> parameter;
         let bits = (1 << quotient) | ((gap & mask) << (quotient + 1));
         let size = quotient + 1 + parameter; // at most 15 + 1 + 15
-        if (quotient >= ESCAPE_QUOTIENT) {
+        const next = i + 1 < end ? (steps[i + 1] as number) : NO_GAP;
+        const nextQuotient = next >>> parameter;
+        if ((quotient | nextQuotient) < 8 && parameter < 8) {
+          // two short codes (at most 30 bits) for the price of one
+          bits |= ((1 << nextQuotient) | ((next & mask) << (nextQuotient + 1))) << size;
+          size += nextQuotient + 1 + parameter;
+          i++;
+        } else if (quotient >= ESCAPE_QUOTIENT) {
           words[word] = pending;
           fill += ESCAPE_QUOTIENT;
           if (fill >= 32) {

@@ -4,7 +4,7 @@ import type { FrameWriter } from "./frame-writer.js";
 import { MAX_CLASSES } from "./layout.js";
 
 /** Ids looked at to fit the code; more of them no longer change it. */
-const SAMPLE_SIZE = 2048;
+const SAMPLE_SIZE = 1024;
 
 export interface IdCode {
   /** Per class: bits of its code (0 = class does not occur), and the code itself, reversed. */

@@ -90,6 +90,15 @@ describe("the compact frame", () => {
     }
   });
 
+  it("takes any bound, however odd", () => {
+    const signal = randomSignal({ ...BASE, scale: 1 });
+    for (const maxLogitError of [-1, NaN, Infinity, 1e-30, 1e30]) {
+      const options = { vocabSize: 500, maxLogitError, denseType: "f32" } as const;
+      const { topLogits } = decodeCompact(encodeCompact(signal, options)).signal;
+      if (maxLogitError !== 1e30) assert.deepEqual(topLogits, signal.topLogits);
+    }
+  });
+
   it("does not disguise rows that do not fall or hold NaN", () => {
     for (const values of [
       [1, 2, 0],
