@@ -21,6 +21,8 @@ export interface GradientEngineOptions {
   readonly threads: number;
 }
 
+const MAX_SESSIONS = 2;
+
 /** What a microbatch is computed with, besides its tensors. */
 export interface LossNumbers {
   /** Of the losses, in their order. */
@@ -36,7 +38,7 @@ export class GradientEngine {
   /** The sum, and where a microbatch that is not the first of its step puts its own. */
   readonly #sums: ReadonlyMap<string, HostTensor>;
   #own: ReadonlyMap<string, HostTensor> | undefined;
-  /** One session per number of chunks; sizes of rows and positions are free. */
+  /** By number of chunks, the one used last at the end; sizes of rows and positions are free. */
   readonly #sessions = new Map<number, Promise<Session>>();
 
   constructor(options: GradientEngineOptions) {
@@ -87,22 +89,25 @@ export class GradientEngine {
     this.#sessions.clear();
   }
 
-  #session(chunks: number): Promise<Session> {
-    let session = this.#sessions.get(chunks);
-    if (session === undefined) {
-      const { model, vocabulary, losses, requirement, threads } = this.#options;
-      const graph = buildGradientGraph({
-        config: model.config,
-        vocabulary,
-        losses,
-        requirement,
-        chunks,
-      });
-      // A memory pattern is a second arena of the size of the first, taken from the second run on.
-      session = createOrtSession(serializeGraph(graph), { threads, memoryPattern: false });
-      this.#sessions.set(chunks, session);
+  /** Each session holds memory for a whole pass, so only the two used last are kept. */
+  async #session(chunks: number): Promise<Session> {
+    const session = this.#sessions.get(chunks) ?? this.#createSession(chunks);
+    this.#sessions.delete(chunks);
+    this.#sessions.set(chunks, session);
+    if (this.#sessions.size > MAX_SESSIONS) {
+      const [oldest, unused] = this.#sessions.entries().next().value!;
+      this.#sessions.delete(oldest);
+      await (await unused).close();
     }
     return session;
+  }
+
+  #createSession(chunks: number): Promise<Session> {
+    const { model, vocabulary, losses, requirement, threads } = this.#options;
+    const { config } = model;
+    const graph = buildGradientGraph({ config, vocabulary, losses, requirement, chunks });
+    // A memory pattern is a second arena of the size of the first, taken from the second run on.
+    return createOrtSession(serializeGraph(graph), { threads, memoryPattern: false });
   }
 
   #positionFeeds(positions: number): Record<string, HostTensor> {

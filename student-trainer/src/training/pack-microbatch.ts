@@ -64,7 +64,7 @@ export function packMicrobatch(
   const lossPositions = sequences.flatMap((sequence, row) =>
     lossPositionsOf(sequence, row * positions),
   );
-  const chunks = Math.max(1, Math.ceil(lossPositions.length / chunkRows));
+  const chunks = chunkCount(lossPositions.length, chunkRows);
   // At least two rows: with one, engines may take another path, with other bits.
   const size = Math.max(2, Math.ceil(lossPositions.length / chunks));
   return {
@@ -79,6 +79,11 @@ export function packMicrobatch(
       ...packSignals(lossPositions, signalInputs, chunks, size),
     },
   };
+}
+
+/** A power of two: each number of chunks is a graph of its own. It depends on the microbatch alone, as bits depend on it. */
+function chunkCount(lossPositions: number, chunkRows: number): number {
+  return 2 ** Math.max(0, Math.ceil(Math.log2(lossPositions / chunkRows)));
 }
 
 /** T: as many positions as the longest row feeds, padding included. @throws OUT_OF_RANGE when the model has not so many. */
