@@ -15,6 +15,8 @@ import type { ExternalBytes } from "../tensor/op-attributes.js";
 export interface BoundWeights {
   /** Weights as tensors of a graph under construction. */
   source(builder: GraphBuilder): WeightSource<GraphTensor>;
+  /** The same weights for use at a later time, when arrays may have changed: the head's matrix is copied, the rest left out. */
+  headCopy(): BoundWeights;
   /** What a session over such a graph needs to find the bytes. */
   readonly session: Pick<SessionOptions, "externalDataDir" | "externalData">;
 }
@@ -44,10 +46,12 @@ export function bindFiles(
       { field: "model" },
     );
   }
-  return {
+  const weights: BoundWeights = {
+    headCopy: () => weights,
     session: { externalDataDir: directory },
     source: (builder) => fromTable(builder, bound),
   };
+  return weights;
 }
 
 /** Weights in memory: the graph refers to each array as a file of its name.
@@ -59,6 +63,7 @@ export function bindArrays(
 ): BoundWeights {
   const bound = new Map<string, BoundWeight>();
   const externalData = new Map<string, Uint8Array>();
+  const head = headName(config);
   for (const { name, shape } of listParameters(config)) {
     const size = shape.reduce((a, b) => a * b, 1);
     const data = arrays.get(name);
@@ -74,7 +79,12 @@ export function bindArrays(
     bound.set(name, { shape: kept, bytes: { location: name, offset: 0, length, dtype: "f32" } });
     externalData.set(name, new Uint8Array(data.buffer, data.byteOffset, length));
   }
-  return { session: { externalData }, source: (builder) => fromTable(builder, bound) };
+  const bindTo = (data: ReadonlyMap<string, Uint8Array>): BoundWeights => ({
+    headCopy: () => bindTo(new Map([[head, data.get(head)!.slice()]])),
+    session: { externalData: data },
+    source: (builder) => fromTable(builder, bound),
+  });
+  return bindTo(externalData);
 }
 
 interface BoundWeight {

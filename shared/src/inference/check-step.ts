@@ -1,7 +1,5 @@
 import { TandemError } from "../errors/tandem-error.js";
-import { asksForSignal } from "./asks-for-signal.js";
 import { lawCount } from "./law-count.js";
-import type { HeadKind } from "./model-head.js";
 import type { HeadRequest, Step, StepRow } from "./step.js";
 
 export interface StepLimits {
@@ -9,7 +7,6 @@ export interface StepLimits {
   /** Longest row. */
   readonly maxLength: number;
   readonly layers: number;
-  readonly answers: HeadKind;
   /** Valid positions of a cache; 0 when it does not exist. */
   lengthOf(cache: number): number;
 }
@@ -46,7 +43,7 @@ export function assertStep(step: Step, limits: StepLimits): void {
   }
 }
 
-function assertRow(row: StepRow, { vocabulary, maxLength, layers, answers }: StepLimits): void {
+function assertRow(row: StepRow, { vocabulary, maxLength, layers }: StepLimits): void {
   const { cache, past, tokens } = row;
   if (tokens.length === 0)
     fail("INVALID_ARGUMENT", `row of cache ${cache} has no tokens; at least one is needed`);
@@ -61,9 +58,7 @@ function assertRow(row: StepRow, { vocabulary, maxLength, layers, answers }: Ste
     );
   }
   assertIds(tokens, vocabulary, `tokens of cache ${cache}`);
-  if (row.head === undefined) return;
-  assertHead(row.head, row, { vocabulary, layers });
-  if (answers === "samples") assertSampleOnly(row.head);
+  if (row.head !== undefined) assertHead(row.head, row, { vocabulary, layers });
 }
 
 function assertHead(
@@ -117,14 +112,6 @@ function assertHead(
       `row of cache ${cache} wants drafts verified and a token sampled in one request`,
     );
   }
-}
-
-function assertSampleOnly(head: HeadRequest): void {
-  if (head.sample !== undefined && head.targets.length === 0 && !asksForSignal(head)) return;
-  throw new TandemError(
-    "UNIMPLEMENTED",
-    "this model was loaded to sample tokens only; load it with answers: signals to ask for anything else",
-  );
 }
 
 function assertTemperatures({ taus, spec }: HeadRequest, n: number): void {

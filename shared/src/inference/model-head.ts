@@ -1,49 +1,70 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
+import { asksForSignal } from "./asks-for-signal.js";
 import type { BoundWeights } from "./bound-weights.js";
 import { DraftSession } from "./draft-session.js";
 import { answerRequests, type OpenRequest } from "./head-runner.js";
 import { HeadSession } from "./head-session.js";
 import { judgeDrafts } from "./judge-drafts.js";
-import type { DraftVerdict } from "./step.js";
-
-/** What a model's head can answer: everything a signal holds, or sampled tokens only, which costs less. */
-export type HeadKind = "signals" | "samples";
-
-export interface ModelHead {
-  /** Fills in the answers of all requests and judges their drafts. */
-  answer(requests: readonly OpenRequest[]): Promise<ReadonlyMap<OpenRequest, DraftVerdict>>;
-  close(): Promise<void>;
-}
+import type { DraftVerdict, HeadRequest } from "./step.js";
 
 export interface HeadOptions {
-  readonly kind: HeadKind;
   readonly vocabulary: number;
   readonly threads: number;
   /** Memory of one run. */
   readonly headBytes: number;
+  /** Requests that only sample go to a second, cheaper session with its own packed copy of the matrix. */
+  readonly drafts: boolean;
 }
 
-export async function createHead(
-  config: ModelConfig,
-  weights: BoundWeights,
-  { kind, headBytes, ...options }: HeadOptions,
-): Promise<ModelHead> {
-  if (kind === "samples") {
-    const session = await DraftSession.create(config, weights, options);
-    return {
-      answer: async (requests) => {
-        await session.sample(requests);
-        return new Map();
-      },
-      close: () => session.close(),
-    };
+/** The language-modelling head. Its sessions are made when they are first needed: a student that only drafts never pays for the
+ * one that answers signals. */
+export class ModelHead {
+  readonly #config: ModelConfig;
+  readonly #weights: BoundWeights;
+  readonly #options: HeadOptions;
+  #signals: Promise<HeadSession> | undefined;
+  #drafts: Promise<DraftSession> | undefined;
+
+  /** weights: must not change as long as the head lives. */
+  constructor(config: ModelConfig, weights: BoundWeights, options: HeadOptions) {
+    this.#config = config;
+    this.#weights = weights;
+    this.#options = options;
   }
-  const session = await HeadSession.create(config, weights, options);
-  return {
-    answer: async (requests) => {
-      await answerRequests(session, requests, headBytes);
-      return judgeDrafts(session, requests, headBytes);
-    },
-    close: () => session.close(),
-  };
+
+  /** Makes the session that answers signals ready. */
+  async prepare(): Promise<void> {
+    await this.#signalSession();
+  }
+
+  /** Fills in the answers of all requests and judges their drafts. */
+  async answer(requests: readonly OpenRequest[]): Promise<ReadonlyMap<OpenRequest, DraftVerdict>> {
+    const isDraft = ({ head }: OpenRequest) => this.#options.drafts && onlySamples(head);
+    const drafts = requests.filter(isDraft);
+    if (drafts.length > 0) await (await this.#draftSession()).sample(drafts);
+    const others = requests.filter((request) => !isDraft(request));
+    if (others.length === 0) return new Map();
+    const session = await this.#signalSession();
+    await answerRequests(session, others, this.#options.headBytes);
+    return judgeDrafts(session, others, this.#options.headBytes);
+  }
+
+  async close(): Promise<void> {
+    await (await this.#signals)?.close();
+    await (await this.#drafts)?.close();
+  }
+
+  #signalSession(): Promise<HeadSession> {
+    this.#signals ??= HeadSession.create(this.#config, this.#weights, this.#options);
+    return this.#signals;
+  }
+
+  #draftSession(): Promise<DraftSession> {
+    this.#drafts ??= DraftSession.create(this.#config, this.#weights, this.#options);
+    return this.#drafts;
+  }
+}
+
+function onlySamples(head: HeadRequest): boolean {
+  return head.sample !== undefined && head.targets.length === 0 && !asksForSignal(head);
 }

@@ -8,7 +8,7 @@ import { assertStep } from "./check-step.js";
 import type { OpenRequest } from "./head-runner.js";
 import { KvArena, type KvMemory } from "./kv-arena.js";
 import { kvBytes, kvShape } from "./kv-shape.js";
-import { createHead, type HeadKind, type ModelHead } from "./model-head.js";
+import { ModelHead } from "./model-head.js";
 import { OpenRow } from "./open-row.js";
 import { runBody } from "./run-body.js";
 import type { DraftVerdict, Step, StepResult, StepRowResult } from "./step.js";
@@ -21,8 +21,9 @@ export interface RunnerOptions {
   readonly vocabulary?: number;
   /** Longest row. Default: the model's context. */
   readonly maxLength?: number;
-  /** What it will be asked: "signals" (default) or "samples" only, for a student that drafts. */
-  readonly answers?: HeadKind;
+  /** Keep a second, cheaper head for requests that only sample: faster drafts for the memory of one more head matrix.
+   * Default: for weights in memory, not for files. */
+  readonly drafts?: boolean;
   /** Memory of one run of the head. Default 256 MiB. */
   readonly headBytes?: number;
   /** Memory of all KV slots. Default 1 GiB. */
@@ -68,7 +69,10 @@ export class ModelRunner {
     assertOptions(config, options);
     const files = await CheckpointWeights.open(dir);
     const weights = bindFiles(config, files, options.vocabulary ?? config.vocabSize);
-    return new ModelRunner(config, await createSessions(config, weights, options), options);
+    const sessions = await createSessions(config, weights, options);
+    // What is wrong with the weights, or too large, should show now and not at the first request.
+    await sessions.head.prepare();
+    return new ModelRunner(config, sessions, options);
   }
 
   /** A model whose weights are in memory, by their `transformers` names; they are copied. */
@@ -82,7 +86,8 @@ export class ModelRunner {
   }): Promise<ModelRunner> {
     assertOptions(config, options);
     const bound = bindArrays(config, weights, options.vocabulary ?? config.vocabSize);
-    return new ModelRunner(config, await createSessions(config, bound, options), options);
+    const withDrafts = { drafts: true, ...options };
+    return new ModelRunner(config, await createSessions(config, bound, withDrafts), withDrafts);
   }
 
   /** Goes on with other weights (copied). All caches are dropped: they were computed with the old ones. */
@@ -121,7 +126,6 @@ export class ModelRunner {
         vocabulary: this.vocabulary,
         maxLength: this.maxLength,
         layers: this.config.layers,
-        answers: this.#options.answers ?? "signals",
         lengthOf: (cache) => this.#arena.lengthOf(cache),
       });
       this.#prepareCaches(step);
@@ -191,16 +195,13 @@ interface Sessions {
 async function createSessions(
   config: ModelConfig,
   weights: BoundWeights,
-  {
-    threads,
-    vocabulary = config.vocabSize,
-    answers = "signals",
-    headBytes = DEFAULT_HEAD_BYTES,
-  }: RunnerOptions,
+  options: RunnerOptions,
 ): Promise<Sessions> {
+  const { threads, vocabulary = config.vocabSize } = options;
+  const { headBytes = DEFAULT_HEAD_BYTES, drafts = false } = options;
   return {
     body: await BodySession.create(config, weights, threads),
-    head: await createHead(config, weights, { kind: answers, vocabulary, threads, headBytes }),
+    head: new ModelHead(config, weights.headCopy(), { vocabulary, threads, headBytes, drafts }),
   };
 }
 

@@ -316,7 +316,7 @@ describe("ModelRunner", () => {
   });
 });
 
-describe("ModelRunner that answers samples only", () => {
+describe("ModelRunner with a head for drafts", () => {
   const SAMPLINGS: readonly SamplingParams[] = [
     { temperature: 1, topK: 0, topP: 1 },
     { temperature: 0.6, topK: 0, topP: 1 },
@@ -329,7 +329,7 @@ describe("ModelRunner that answers samples only", () => {
   it("samples what the full head samples, rows of every kind together", async () => {
     const dir = tinyModelDir("llama-tied");
     const full = await ModelRunner.load({ dir, threads: 1 });
-    const small = await ModelRunner.load({ dir, threads: 1, answers: "samples" });
+    const small = await ModelRunner.load({ dir, threads: 1, drafts: true });
     try {
       const rows = SAMPLINGS.flatMap((sample, kind) =>
         Array.from({ length: 12 }, (_, i) => ({
@@ -355,19 +355,20 @@ describe("ModelRunner that answers samples only", () => {
     }
   });
 
-  it("refuses to give a signal", async () => {
-    const runner = await ModelRunner.load({
-      dir: tinyModelDir("gpt2"),
-      threads: 1,
-      answers: "samples",
-    });
+  it("answers drafts and signals in one step", async () => {
+    const dir = tinyModelDir("llama-tied");
+    const full = await ModelRunner.load({ dir, threads: 1 });
+    const both = await ModelRunner.load({ dir, threads: 1, drafts: true });
     try {
-      await assert.rejects(runner.run(stepOf(rowOf({ spec: signalOf({ lse: true }) }))), {
-        code: "UNIMPLEMENTED",
-      });
-      assert.equal((await runner.run(stepOf(rowOf()))).rows.length, 1);
+      const random = { runSeed: 1, rngKey: 2, firstPosition: 3 };
+      const draft = rowOf(
+        { first: 5, targets: new Uint32Array(0), random, sample: SAMPLINGS[0]! },
+        1,
+      );
+      const step = stepOf(draft, rowOf({ spec: signalOf({ topK: 4, token: true }) }, 2));
+      assert.deepEqual((await both.run(step)).rows, (await full.run(step)).rows);
     } finally {
-      await runner.close();
+      await Promise.all([full.close(), both.close()]);
     }
   });
 });
