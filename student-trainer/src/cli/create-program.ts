@@ -4,6 +4,7 @@ import { createEvaluateCommand } from "./evaluate-command.js";
 import { createExportCommand } from "./export-command.js";
 import { createGenerateCommand } from "./generate-command.js";
 import { createInitCommand } from "./init-command.js";
+import { createLossesCommand } from "./losses-command.js";
 import { createReportCommand } from "./report-command.js";
 import { createRolloutCommand } from "./rollout-command.js";
 import { createScoreCommand } from "./score-command.js";
@@ -30,6 +31,7 @@ export function createProgram(): Command {
     createExportCommand(),
     createInitCommand(),
     createReportCommand(),
+    createLossesCommand(),
   ];
   for (const command of commands) program.addCommand(command.exitOverride());
   return program.exitOverride();

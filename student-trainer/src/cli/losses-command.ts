@@ -1,0 +1,74 @@
+import { Command } from "commander";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import { describeRequirement, plainBytes } from "../evaluate-loss/describe-requirement.js";
+import { listLosses, type LossListing } from "../evaluate-loss/list-losses.js";
+import { formatTable } from "./format-table.js";
+import { asUsage } from "./usage-error.js";
+
+const EXAMPLES = `
+Examples:
+  student-trainer losses                      every loss, what it is and what it asks the teacher for
+  student-trainer losses ranking              its options
+  student-trainer losses --json               the same for programs
+In a configuration: losses: [{name: ranking, k: 10, weight: 2}, {name: forward-kl}]`;
+
+/** Size at which the example of the bytes per position is given. */
+const EXAMPLE_VOCABULARY = 49_152;
+
+export function createLossesCommand(): Command {
+  return new Command("losses")
+    .description("List the losses: names, options, what they ask the teacher for, sources")
+    .argument("[name]", "one loss, with its options")
+    .option("--json", "JSON instead of a table", false)
+    .addHelpText("after", EXAMPLES)
+    .action((name: string | undefined, { json }: { readonly json: boolean }) => {
+      const losses = name === undefined ? listLosses() : [asUsage(() => lossNamed(name))];
+      const lines = json
+        ? [JSON.stringify(losses, null, 2)]
+        : name === undefined
+          ? overview(losses)
+          : losses.flatMap(details);
+      process.stdout.write(`${lines.join("\n")}\n`);
+    });
+}
+
+function lossNamed(name: string): LossListing {
+  const found = listLosses().find((loss) => loss.name === name);
+  if (found !== undefined) return found;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `there is no loss "${name}"; \`student-trainer losses\` lists the names`,
+  );
+}
+
+function overview(losses: readonly LossListing[]): readonly string[] {
+  return formatTable(
+    ["name", "asks the teacher for", "bytes", "per position"],
+    losses.map(({ name, requires, summary }) => [
+      name,
+      describeRequirement(requires),
+      String(plainBytes(requires, EXAMPLE_VOCABULARY)),
+      summary,
+    ]),
+  ).concat([
+    "",
+    `bytes: per position in the PLAIN encoding with default options, V = ${EXAMPLE_VOCABULARY.toLocaleString("en")}; COMPACT takes less.`,
+    "student-trainer losses NAME shows a loss's options; docs/methods.md describes them all.",
+  ]);
+}
+
+function details({ name, summary, source, requires, options }: LossListing): readonly string[] {
+  const rows = options.map((option) => [
+    option.name,
+    typeof option.default === "string" ? option.default : JSON.stringify(option.default),
+    option.description,
+  ]);
+  return [
+    `${name}: ${summary}`,
+    `asks the teacher for: ${describeRequirement(requires)}`,
+    `source: ${source}`,
+    "",
+    ...(rows.length === 0 ? ["no options"] : formatTable(["option", "default", ""], rows)),
+  ];
+}

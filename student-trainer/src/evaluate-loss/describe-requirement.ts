@@ -1,0 +1,38 @@
+import type { LossRequirement } from "../losses/loss-definition.js";
+
+/** What a loss asks the teacher for, in words. */
+export function describeRequirement({ signal, studentTopK, taus }: LossRequirement): string {
+  const parts = [
+    signal?.topK !== undefined && `top ${signal.topK} with tail`,
+    signal?.dense !== undefined && signal.dense !== "none" && "all V logits",
+    signal?.token && "token logit and rank",
+    signal?.lse && "lse",
+    signal?.moments && "moments",
+    signal?.draws !== undefined && `${signal.draws} draws`,
+    studentTopK !== undefined && `logits at the student's best ${studentTopK}`,
+    taus !== undefined && "lse at τ",
+  ].filter((part) => typeof part === "string");
+  return parts.length === 0 ? "nothing" : parts.join(", ");
+}
+
+/** Bytes of a position's signal in the PLAIN encoding, the student's ids on their way to the teacher included; draws at their most, all
+ * different. COMPACT sends ids and logits of a top list in about a third. */
+export function plainBytes(
+  { signal = {}, studentTopK = 0, taus = {} }: LossRequirement,
+  vocabulary: number,
+): number {
+  const topK = Math.min(signal.topK ?? 0, vocabulary);
+  const own = Math.min(studentTopK, vocabulary);
+  const draws = signal.draws ?? 0;
+  const perLogit = signal.dense === "f32" ? 4 : signal.dense === "f16" ? 2 : 0;
+  return (
+    topK * 8 + // id and logit
+    (topK > 0 ? 8 : signal.lse ? 4 : 0) + // lse, and the tail of a list
+    (signal.token ? 8 : 0) +
+    (signal.moments ? 12 : 0) +
+    Object.keys(taus).length * (topK > 0 ? 12 : 8) + // τ, lse, tail
+    (own > 0 ? own * 8 + 4 : 0) + // id there, logit back, offset
+    (draws > 0 ? draws * 8 + 4 : 0) +
+    perLogit * vocabulary
+  );
+}
