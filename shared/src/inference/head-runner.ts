@@ -19,6 +19,9 @@ interface Segment {
 
 /** Arrays of [rows,V] that live at once in a head run: logits, the masked copy, their softmax. */
 const LIVE_ARRAYS = 3;
+/** Logits of drafts up to this size leave the session with the first run; fetching them for the rejected ones in a second run would
+ * read the head's matrix once more. */
+const KEPT_LOGIT_BYTES = 16 << 20;
 /** Beyond this a chunk gains nothing: matrices are large enough. */
 const MAX_CHUNK_ROWS = 256;
 
@@ -34,6 +37,13 @@ export async function answerRequests(
   requests: readonly OpenRequest[],
   headBytes: number,
 ): Promise<void> {
+  const drafts = requests.reduce(
+    (sum, { head, answers }) => sum + (head.verify ? answers.count : 0),
+    0,
+  );
+  const keepLogits = 4 * session.vocabulary * drafts <= Math.min(KEPT_LOGIT_BYTES, headBytes);
+  for (const { head, answers } of requests)
+    answers.keepLogits = keepLogits && head.verify !== undefined;
   const classes = new Map<string, OpenRequest[]>();
   for (const request of requests) {
     const key = `${request.answers.topK}:${request.answers.tauCount}`;

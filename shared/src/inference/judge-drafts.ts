@@ -8,29 +8,33 @@ import type { LawAnswers } from "./law-answers.js";
 import type { DraftVerdict } from "./step.js";
 
 /** SKD's verdicts on the drafts of requests that carry `verify`. Where a draft is rejected, the teacher's token is drawn from the
- * law's logits, which a second small run of the head fetches for the rejected positions only; the answers then speak of that token. */
+ * law's logits (kept from the first run, or fetched by a second one for the rejected positions only); the answers then speak of that token. */
 export async function judgeDrafts(
   session: HeadSession,
   requests: readonly OpenRequest[],
   headBytes: number,
 ): Promise<Map<OpenRequest, DraftVerdict>> {
   const verdicts = new Map<OpenRequest, DraftVerdict>();
-  const rejected: OpenRequest[] = [];
+  const unknown: OpenRequest[] = [];
+  const settle = (request: OpenRequest, logits: Float32Array) => {
+    const verdict = verdicts.get(request)!;
+    const replacement = replace(request, verdict.accepted, logits);
+    verdicts.set(request, { ...verdict, replacement });
+  };
   for (const request of requests) {
     const { head, answers } = request;
     if (head.verify === undefined) continue;
     const accepted = acceptDrafts(evidence(answers, head.verify.rule), head.verify.rule);
     const draftRanks = answers.rank.slice(0, Math.min(accepted + 1, answers.count));
     verdicts.set(request, { accepted, draftRanks });
-    if (accepted < answers.count) rejected.push(request);
+    if (accepted === answers.count) continue;
+    const logits = answers.logits[accepted];
+    if (logits === undefined) unknown.push(request);
+    else settle(request, logits);
   }
-  const laws = rejected.map((request) => hiddenOf(request, verdicts.get(request)!.accepted));
+  const laws = unknown.map((request) => hiddenOf(request, verdicts.get(request)!.accepted));
   let next = 0;
-  for await (const logits of denseRows(session, laws, headBytes)) {
-    const request = rejected[next++]!;
-    const verdict = verdicts.get(request)!;
-    verdicts.set(request, { ...verdict, replacement: replace(request, verdict.accepted, logits) });
-  }
+  for await (const logits of denseRows(session, laws, headBytes)) settle(unknown[next++]!, logits);
   return verdicts;
 }
 

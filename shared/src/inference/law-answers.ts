@@ -28,6 +28,9 @@ export class LawAnswers {
   readonly dense: Float32Array | undefined;
   readonly draws: DrawnTokens[] = [];
   sampled: number | undefined;
+  /** Set: all logits of every law are kept in `logits`. */
+  keepLogits = false;
+  readonly logits: Float32Array[] = [];
   readonly #head: HeadRequest;
   readonly #vocabulary: number;
 
@@ -71,7 +74,10 @@ export class LawAnswers {
   wantsDense(law: number): boolean {
     const { spec, sample } = this.#head;
     return (
-      spec.dense !== "none" || spec.draws > 0 || (sample !== undefined && law === this.count - 1)
+      this.keepLogits ||
+      spec.dense !== "none" ||
+      spec.draws > 0 ||
+      (sample !== undefined && law === this.count - 1)
     );
   }
 
@@ -111,6 +117,7 @@ export class LawAnswers {
   /** All logits of one law: kept, drawn from, or sampled from, as the request says. */
   takeDense(law: number, logits: Float32Array): void {
     const { spec, sample, random } = this.#head;
+    if (this.keepLogits) this.logits[law] = logits;
     this.dense?.set(logits, law * this.#vocabulary);
     if (random === undefined) return;
     const position = random.firstPosition + law;
