@@ -1,0 +1,213 @@
+/** Positions per second of a served teacher, over gRPC, against a bare session of the same model in the same run, taking turns.
+ * Options: --model DIR, --rows N (8), --length N (256), --top-k K (64), --encoding plain|compact (plain), --runs N (7), --threads N (all),
+ * --max-num-batched-tokens N (the server's default), --bare-rows N (rows per bare run of the body; default what the server's steps hold). */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import type { DescribeResponse__Output } from "@tandem/proto/gen/tandem/v1/DescribeResponse.js";
+import type { ScoreItem } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
+import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
+import type { ScoreRequest } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
+import type { TeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { philox4x32 } from "@tandem/shared/numeric/philox.js";
+import { startLiveServer } from "../helpers/live-server.js";
+import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
+import type { BareSetup, BareTimes } from "./teacher-child.js";
+
+/** Positions per run of the head inside the server (`head-runner.ts`). */
+const HEAD_ROWS = 256;
+
+interface Options {
+  readonly model: string;
+  readonly rows: number;
+  readonly length: number;
+  readonly topK: number;
+  readonly encoding: "ENCODING_PLAIN" | "ENCODING_COMPACT";
+  readonly runs: number;
+  readonly threads: number;
+  readonly maxBatchTokens: number;
+  readonly bareRows: number;
+}
+
+export async function run(args: string[]): Promise<object> {
+  const options = parseOptions(args);
+  const server = await startLiveServer({
+    model: options.model,
+    args: [
+      "--threads",
+      String(options.threads),
+      "--max-num-batched-tokens",
+      String(options.maxBatchTokens),
+    ],
+  });
+  const bare = fork(fileURLToPath(new URL("./teacher-child.js", import.meta.url)), [], {
+    serialization: "advanced",
+  });
+  try {
+    const description = await describe(server.client);
+    const sequences = randomSequences(options, description.vocabSize);
+    await ask(bare, {
+      dir: options.model,
+      vocabulary: description.vocabSize,
+      threads: options.threads,
+      sequences: sequences.map((tokens) => tokens.subarray(0, options.length)),
+      rowsPerRun: options.bareRows,
+      headRows: HEAD_ROWS,
+    } satisfies BareSetup);
+    return await measure({ client: server.client, bare, sequences, options });
+  } finally {
+    bare.disconnect();
+    await server.stop();
+  }
+}
+
+interface Bench {
+  readonly client: TeacherClient;
+  readonly bare: ChildProcess;
+  readonly sequences: readonly Uint32Array[];
+  readonly options: Options;
+}
+
+async function measure({ client, bare, sequences, options }: Bench): Promise<object> {
+  const served: number[] = [];
+  const floor: number[] = [];
+  const bodyOnly: number[] = [];
+  const ratios: number[] = [];
+  let payloadBytes = 0;
+  // The first round warms both up.
+  for (let round = 0; round <= options.runs; round++) {
+    const { elapsedMs, bytes } = await scoreAll(client, sequences, options);
+    const times = (await ask(bare, "measure")) as BareTimes;
+    if (round === 0) continue;
+    payloadBytes = bytes;
+    served.push(elapsedMs);
+    floor.push(times.bodyMs + times.headMs);
+    bodyOnly.push(times.bodyMs);
+    ratios.push((times.bodyMs + times.headMs) / elapsedMs);
+  }
+  const positions = options.rows * options.length;
+  const rate = (times: readonly number[]) => spread(times.map((ms) => (1000 * positions) / ms));
+  return {
+    ...options,
+    positions,
+    bytesPerPosition: Math.round(payloadBytes / positions),
+    positionsPerSecond: rate(served),
+    barePositionsPerSecond: rate(floor),
+    bareBodyPositionsPerSecond: rate(bodyOnly),
+    ratioToBare: spread(ratios),
+    ratioToBareBody: median(served.map((ms, i) => (bodyOnly[i] as number) / ms)),
+    wanted: "ratioToBare.median >= 0.85",
+  };
+}
+
+/** Scores every sequence over one stream; the clock runs from the request to the last answer. */
+async function scoreAll(
+  client: TeacherClient,
+  sequences: readonly Uint32Array[],
+  { topK, encoding }: Options,
+): Promise<{ readonly elapsedMs: number; readonly bytes: number }> {
+  const stream = new TeacherStream<ScoreRequest, ScoreResponse__Output>(client.score());
+  const began = performance.now();
+  const items = sequences.map((tokens, id): ScoreItem => ({
+    id,
+    tokens: u32(tokens),
+    from: 1,
+    signal: { topK, token: true, encoding },
+  }));
+  stream.send({ items });
+  let bytes = 0;
+  for (let open = items.length; open > 0;) {
+    const message = await stream.next();
+    if (message === undefined || message.errors.length > 0)
+      throw new TandemError("INTERNAL", JSON.stringify(message?.errors));
+    for (const { frames, last } of message.results) {
+      for (const { plain, compact } of frames) bytes += compact?.frame.length ?? byteLength(plain);
+      if (last) open--;
+    }
+  }
+  const elapsedMs = performance.now() - began;
+  await stream.finish();
+  return { elapsedMs, bytes };
+}
+
+function byteLength(plain: object | null | undefined): number {
+  return Object.values(plain ?? {}).reduce(
+    (sum: number, value: unknown) => sum + (value instanceof Uint8Array ? value.length : 0),
+    0,
+  );
+}
+
+function parseOptions(args: string[]): Options {
+  const { values } = parseArgs({
+    args,
+    strict: false,
+    options: {
+      model: { type: "string", default: "" },
+      rows: { type: "string", default: "8" },
+      length: { type: "string", default: "256" },
+      "top-k": { type: "string", default: "64" },
+      encoding: { type: "string", default: "plain" },
+      runs: { type: "string", default: "7" },
+      threads: { type: "string", default: String(availableParallelism()) },
+      "max-num-batched-tokens": { type: "string", default: "512" },
+      "bare-rows": { type: "string" },
+    },
+  });
+  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
+  const maxBatchTokens = Number(values["max-num-batched-tokens"]);
+  const length = Number(values.length);
+  return {
+    model: String(values.model),
+    rows: Number(values.rows),
+    length,
+    topK: Number(values["top-k"]),
+    encoding: values.encoding === "compact" ? "ENCODING_COMPACT" : "ENCODING_PLAIN",
+    runs: Number(values.runs),
+    threads: Number(values.threads),
+    maxBatchTokens,
+    bareRows: Number(values["bare-rows"] ?? Math.max(1, Math.floor(maxBatchTokens / length))),
+  };
+}
+
+/** length + 1 tokens each: the law behind the last one is not asked for, so `length` positions are computed. */
+function randomSequences({ rows, length }: Options, vocabSize: number): readonly Uint32Array[] {
+  return Array.from({ length: rows }, (_, row) =>
+    Uint32Array.from(
+      { length: length + 1 },
+      (__, i) => (philox4x32([row, i, 0, 0], [1, 2])[0] as number) % vocabSize,
+    ),
+  );
+}
+
+async function ask(child: ChildProcess, message: BareSetup | "measure"): Promise<unknown> {
+  child.send(message);
+  const died = once(child, "exit").then(() => {
+    throw new TandemError("INTERNAL", "the bare session's process ended");
+  });
+  const [reply] = (await Promise.race([once(child, "message"), died])) as unknown[];
+  return reply;
+}
+
+function describe(client: TeacherClient): Promise<DescribeResponse__Output> {
+  return new Promise((resolve, reject) =>
+    client.describe({}, (error, value) =>
+      error === null && value !== undefined ? resolve(value) : reject(error),
+    ),
+  );
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] as number;
+}
+
+function spread(values: readonly number[]): {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+} {
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
+}
