@@ -29,7 +29,8 @@ export const truncatedForwardKl: LossDefinition<z.output<typeof options>> = {
   requires: (chosen) => divergenceRequirement({ ...chosen, dense: false }),
   perToken: (ops, inputs, chosen) => {
     const laws = atomLaws(ops, inputs, { ...chosen, dense: false });
-    const k = inputs.teacher.top?.ids.shape[1] as number;
+    // Another loss may have asked for a longer list.
+    const k = Math.min(chosen.topK, inputs.teacher.top?.ids.shape[1] as number);
     const listed = (x: typeof laws.teacher) => ops.slice(x, 1, 0, k); // [n,k]
     const kept = { teacher: listed(laws.teacher), student: listed(laws.student) };
     const value = klFromTeacher(ops, normalised(ops, kept, chosen.normalise));
