@@ -13,7 +13,10 @@ const RUN = "runs/demo";
 const TEACHER = "examples/demo/teacher";
 const STUDENT_LAYERS = "0,2,4";
 const HELD_OUT = 500;
+/** training.numIterations of examples/demo/skd.yaml. */
+const PASSES = 3;
 const TEACHER_SERVER = "teacher-server/bin/teacher-server.mjs";
+const TEACHER_FLAGS = `--model ${TEACHER} --served-model-name demo-teacher --port 0 --http-port 0 --log-level warn`;
 const STUDENT_TRAINER = "student-trainer/bin/student-trainer.mjs";
 
 const began = performance.now();
@@ -26,7 +29,7 @@ async function demo() {
 
   say("Teacher: teacher-server, 6 layers, 1.2 million parameters");
   const [, address] = await startNode(
-    [TEACHER_SERVER, "--model", TEACHER, "--port", "0", "--http-port", "0", "--log-level", "warn"],
+    [TEACHER_SERVER, ...TEACHER_FLAGS.split(" ")],
     /^teacher ready grpc=(\S+)/,
   );
 
@@ -43,7 +46,7 @@ async function demo() {
     initial,
   ]);
 
-  say("Distillation: both write together, the student learns (about 3 minutes)");
+  say("Distillation: both write together, the student learns (one to three minutes)");
   const config = ["--config", "examples/demo/skd.yaml", "--set", `teacher.address=${address}`];
   await runNode([STUDENT_TRAINER, "train", ...config]);
   await endAll();
@@ -61,16 +64,17 @@ async function finish() {
     teacher: TEACHER,
     studentLayers: STUDENT_LAYERS,
     heldOutProblems: HELD_OUT,
+    // Every sequence that was written is trained on several times.
+    tokensWrittenPerSecond: run.tokens / PASSES / run.rolloutSeconds,
   };
   writeFileSync(`${path}.tmp`, `${JSON.stringify(summary, undefined, 2)}\n`);
   renameSync(`${path}.tmp`, path);
   await runNode([STUDENT_TRAINER, "report", RUN]);
-  const { accuracyBefore, accuracyAfter, acceptanceFirst, acceptanceLast, tokensPerSecond } =
-    summary;
+  const { accuracyBefore, accuracyAfter, acceptanceFirst, acceptanceLast } = summary;
   console.log(`
   accuracy    ${percent(accuracyBefore)} → ${percent(accuracyAfter)}   on ${HELD_OUT} problems never trained on, every step of the answer right
   acceptance  ${percent(acceptanceFirst)} → ${percent(acceptanceLast)}   of the student's drafts, first and last batch
-  speed       ${Math.round(tokensPerSecond)} tokens/s written and trained on
+  speed       ${count(summary.tokensWrittenPerSecond)} tokens/s written together, ${count(summary.tokensPerSecond)} trained on
   time        ${Math.round(seconds)} s
   run         ${RUN}; open ${join(RUN, "report.html")} in a browser
 `);
@@ -78,6 +82,10 @@ async function finish() {
 
 function percent(share) {
   return `${(100 * share).toFixed(1)} %`.padStart(7);
+}
+
+function count(value) {
+  return Math.round(value).toLocaleString("en-US");
 }
 
 function say(text) {
