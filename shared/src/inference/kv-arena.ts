@@ -52,41 +52,51 @@ export class KvArena {
     return this.#bucket(this.#row(cache).slotLength);
   }
 
-  /** Makes sure that a cache exists and its slot holds `positions`; a row that has outgrown its slot moves to a longer one with `keep` positions.
-   * @throws TandemError RESOURCE_EXHAUSTED when the byte limit does not allow it; nothing has changed then. */
-  ensure(cache: number, positions: number, keep: number): void {
-    const slotLength = slotLengthFor(positions);
+  /** Makes sure that a cache exists in a slot of at least this length; a row that has to grow moves with its first `keep` positions.
+   * @throws TandemError RESOURCE_EXHAUSTED when the byte limit does not allow it; the row is as before then. */
+  ensure(cache: number, slotLength: number, keep: number): void {
     const row = this.#rows.get(cache);
     if (row !== undefined && row.slotLength >= slotLength) return;
-    this.#reserve(slotLength);
-    const target = this.#bucket(slotLength);
-    const slot = target.place(cache);
     if (row === undefined) {
+      this.#reserve(slotLength);
+      this.#bucket(slotLength).place(cache);
       this.#rows.set(cache, { slotLength, length: 0 });
-      return;
+    } else {
+      this.#grow(cache, row, { slotLength, keep });
     }
+  }
+
+  #grow(cache: number, row: Row, { slotLength, keep }: { slotLength: number; keep: number }): void {
     const source = this.#bucket(row.slotLength);
-    target.copyFrom(source, source.slotOf(cache), slot, keep);
-    source.remove(cache);
+    const target = this.#bucket(slotLength);
+    if (this.#canReserve(slotLength)) {
+      this.#reserve(slotLength);
+      target.copyFrom(source, source.slotOf(cache), target.place(cache), keep);
+      source.remove(cache);
+    } else {
+      // The row's own bytes may be what is missing: it waits outside while they change hands.
+      const aside = new KvBucket(this.#shape, row.slotLength);
+      aside.resize(1);
+      aside.copyFrom(source, source.slotOf(cache), aside.place(cache), keep);
+      source.remove(cache);
+      try {
+        this.#reserve(slotLength);
+      } catch (caught) {
+        this.#reserve(row.slotLength);
+        source.copyFrom(aside, 0, source.place(cache), keep);
+        throw caught;
+      }
+      target.copyFrom(aside, 0, target.place(cache), keep);
+    }
     this.#rows.set(cache, { slotLength, length: keep });
   }
 
   /** The first `length` positions of one cache become those of another, which must not exist yet.
    * @throws TandemError as `ensure`. */
-  copyPrefix({
-    from,
-    to,
-    length,
-    positions,
-  }: {
-    from: number;
-    to: number;
-    length: number;
-    positions: number;
-  }): void {
+  copyPrefix({ from, to, length }: { from: number; to: number; length: number }): void {
     invariant(!this.#rows.has(to), `cache ${to} is new`);
     invariant(this.lengthOf(from) >= length, `cache ${from} holds ${length} positions`);
-    this.ensure(to, Math.max(positions, length), 0);
+    this.ensure(to, slotLengthFor(length), 0);
     const source = this.bucketOf(from);
     const target = this.bucketOf(to);
     target.copyFrom(source, source.slotOf(from), target.slotOf(to), length);
@@ -110,18 +120,16 @@ export class KvArena {
     this.#buckets.clear();
   }
 
+  #canReserve(slotLength: number): boolean {
+    const bucket = this.#bucket(slotLength);
+    return bucket.free > 0 || this.memory.usedBytes + bucket.slotBytes <= this.#limitBytes;
+  }
+
   /** A free slot in the bucket: one that is there, or a larger bucket, if need be at the cost of the free slots of others. */
   #reserve(slotLength: number): void {
     const bucket = this.#bucket(slotLength);
     if (bucket.free > 0) return;
-    const room = () =>
-      Math.floor((this.#limitBytes - this.memory.allocatedBytes) / bucket.slotBytes);
-    if (room() < 1) {
-      for (const other of this.#buckets.values())
-        if (other.free > 0) other.resize(other.capacity - other.free);
-    }
-    const rows = Math.min(room(), Math.max(1, bucket.capacity));
-    if (rows < 1) {
+    if (!this.#canReserve(slotLength)) {
       const { usedBytes, limitBytes } = this.memory;
       throw new TandemError(
         "RESOURCE_EXHAUSTED",
@@ -129,7 +137,14 @@ export class KvArena {
         { limit: limitBytes },
       );
     }
-    bucket.resize(bucket.capacity + rows);
+    const room = () =>
+      Math.floor((this.#limitBytes - this.memory.allocatedBytes) / bucket.slotBytes);
+    if (room() < 1) {
+      for (const other of this.#buckets.values()) {
+        if (other.free > 0) other.resize(other.capacity - other.free);
+      }
+    }
+    bucket.resize(bucket.capacity + Math.min(room(), Math.max(1, bucket.capacity)));
   }
 
   #bucket(slotLength: number): KvBucket {

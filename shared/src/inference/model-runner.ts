@@ -2,9 +2,11 @@ import { CheckpointWeights } from "../checkpoint/checkpoint-weights.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { readModelConfig } from "../checkpoint/parse-model-config.js";
 import { TandemError } from "../errors/tandem-error.js";
+import { countParameters } from "../models/parameters.js";
 import { BodySession } from "./body-session.js";
 import { bindArrays, bindFiles, type BoundWeights } from "./bound-weights.js";
 import { assertStep } from "./check-step.js";
+import { chooseSlots, type SlotCosts } from "./choose-slots.js";
 import type { OpenRequest } from "./head-runner.js";
 import { KvArena, type KvMemory } from "./kv-arena.js";
 import { kvBytes, kvShape } from "./kv-shape.js";
@@ -44,6 +46,7 @@ export class ModelRunner {
   readonly #options: RunnerOptions;
   readonly #now: () => number;
   readonly #arena: KvArena;
+  readonly #slotCosts: SlotCosts;
   #body: BodySession;
   #head: ModelHead;
   #busy = false;
@@ -55,6 +58,11 @@ export class ModelRunner {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#arena = new KvArena(kvShape(config), options.kvBytes ?? DEFAULT_KV_BYTES);
+    const { layers, kvHeads, headDim } = config;
+    this.#slotCosts = {
+      runBytes: 4 * countParameters(config),
+      positionBytes: 4 * 2 * layers * kvHeads * headDim,
+    };
     this.#body = sessions.body;
     this.#head = sessions.head;
   }
@@ -106,7 +114,7 @@ export class ModelRunner {
     return this.#arena.memory;
   }
 
-  /** Bytes of the KV slot of a row with this `maxLength`. */
+  /** Bytes of the longest KV slot that a row with this `maxLength` ever takes. */
   bytesFor(maxLength: number): number {
     return kvBytes(kvShape(this.config), maxLength);
   }
@@ -159,13 +167,19 @@ export class ModelRunner {
     try {
       for (const { from, to, length } of copies) {
         note(to);
-        const positions = rows.find((row) => row.cache === to)?.maxLength ?? length;
-        this.#arena.copyPrefix({ from, to, length, positions });
+        this.#arena.copyPrefix({ from, to, length });
       }
-      for (const { cache, past, tokens, maxLength } of rows) {
+      const needs = rows.map(({ cache, past, tokens, maxLength }) => ({
+        current: this.#arena.has(cache) ? this.#arena.bucketOf(cache).slotLength : 0,
+        positions: past + tokens.length,
+        maxLength,
+        width: tokens.length,
+      }));
+      const slots = chooseSlots(needs, this.#slotCosts);
+      rows.forEach(({ cache, past }, i) => {
         note(cache);
-        this.#arena.ensure(cache, Math.max(maxLength, past + tokens.length), past);
-      }
+        this.#arena.ensure(cache, slots[i]!, past);
+      });
     } catch (caught) {
       for (const cache of made) this.#arena.release(cache);
       throw caught;

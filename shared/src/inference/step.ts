@@ -25,7 +25,7 @@ export interface StepRow {
   readonly past: number;
   /** New tokens, at positions past … past+tokens.length−1. At least one. */
   readonly tokens: Uint32Array;
-  /** Upper bound of the row's final length, so that its slot can be chosen once. */
+  /** Upper bound of the row's final length: its slot grows with the row, but never beyond what this needs. */
   readonly maxLength: number;
   /** Absent: only the cache is filled. */
   readonly head?: HeadRequest;
