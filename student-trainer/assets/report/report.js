@@ -54,6 +54,11 @@ function visible(piece) {
   return piece.replaceAll(" ", "␣").replaceAll("\n", "↵").replaceAll("\t", "⇥");
 }
 
+function inPercent(share) {
+  if (share >= 0.9995) return "100 %";
+  return share < 0.0005 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
 function law(owner, title, candidates) {
   const column = element("div", `of-${owner}`);
   column.append(element("h4", "", title));
@@ -61,12 +66,10 @@ function law(owner, title, candidates) {
     const row = element("div", "law-row");
     const bar = element("span", "bar");
     bar.style.width = `${Math.max(1.5, 100 * probability)}%`;
-    const percent = 100 * probability;
-    const digits = percent >= 99.95 || percent < 0.05 ? 2 : 1;
     row.append(
       element("code", "", visible(piece)),
       bar,
-      element("span", "", `${percent.toFixed(digits)} %`),
+      element("span", "", inPercent(probability)),
     );
     column.append(row);
   }
