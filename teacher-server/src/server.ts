@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { availableParallelism } from "node:os";
 import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { monotonicClock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import type { ServerConfig } from "./cli/server-config.js";
@@ -62,7 +63,13 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     },
     logger,
     onUp: (description) => {
-      service.engineUp(description);
+      try {
+        service.engineUp(description);
+      } catch (caught) {
+        const error = TandemError.from(caught);
+        logger.fatal({ event: "engine.unusable", code: error.code }, error.message);
+        service.engineDown(error);
+      }
       grpc.setServing(service.ready);
     },
     onDown: (error) => {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
@@ -7,10 +6,12 @@ import {
   readTokenizerIdentity,
   type TokenizerIdentity,
 } from "@tandem/shared/tokenizer/fingerprint.js";
+import { runtimeVersion } from "@tandem/shared/runtime/ort-session.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import type { EngineDescription, EngineSettings } from "../engine-messages.js";
 import type { EngineStep, EngineStepResult } from "../../scheduler/engine-step.js";
 import { encodeResult } from "./encode-result.js";
+import { numericsId } from "./numerics-id.js";
 
 /** A teacher in memory. */
 export interface LoadedModel {
@@ -39,7 +40,7 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
   const description: EngineDescription = {
     pid: process.pid,
     weightsDigest: `sha256:${digest}`,
-    numericsId: numericsId(settings),
+    numericsId: numericsId({ runtime: runtimeVersion(), provider: "cpu", dtype: settings.dtype }),
     architecture: config.family,
     vocabSize: runner.vocabulary,
     paddedVocabSize: config.vocabSize,
@@ -81,17 +82,4 @@ async function warmUp(runner: ModelRunner): Promise<void> {
     rows: [{ cache, past: 0, tokens: new Uint32Array(2), maxLength: 2, head }],
   });
   await runner.run({ release: [cache], copies: [], rows: [] });
-}
-
-/** Equal ids promise equal bits: build, provider, instruction set, precision. */
-function numericsId(settings: EngineSettings): string {
-  const parts = [
-    process.versions.node.split(".")[0],
-    process.platform,
-    process.arch,
-    "onnxruntime-1.30.0",
-    "cpu",
-    settings.dtype,
-  ];
-  return `${parts.join("/")}#${createHash("sha256").update(parts.join("/")).digest("hex").slice(0, 8)}`;
 }
