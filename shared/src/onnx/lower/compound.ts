@@ -31,26 +31,29 @@ function lowerLogSumExp(lowering: Lowering, { inputs, attributes }: NodeOf<"logS
   return lowering.emit("Sub", [largest(x), logLargest]);
 }
 
-/** SimplifiedLayerNormalization is onnxruntime's name of RMSNorm; its second result is 1/√(mean(x²)+eps). */
-function emitRmsNorm(
-  lowering: Lowering,
-  x: string,
-  weight: string,
-  eps: number,
-): readonly string[] {
-  return lowering.emitAll("SimplifiedLayerNormalization", [x, weight], 2, {
-    attributes: { axis: { int: -1 }, epsilon: { float: eps }, stash_type: { int: 1 } },
-  });
+/** Where the gradient needs 1/√(mean(x²)+eps), it comes as the second result of SimplifiedLayerNormalization,
+ * onnxruntime's own form of RMSNormalization. */
+function lowerRmsNorm(lowering: Lowering, { inputs, attributes }: NodeOf<"rmsNorm">): string {
+  const [x] = inputs as readonly [GraphTensor];
+  const operands = lowering.namesOf(inputs);
+  const options = { attributes: { axis: { int: -1 }, epsilon: { float: attributes.eps } } };
+  if (!lowering.needs("inverseRms", [x], attributes)) {
+    return lowering.emit("RMSNormalization", operands, options);
+  }
+  const [y, inverse] = lowering.emitAll("SimplifiedLayerNormalization", operands, 2, options);
+  lowering.offer("inverseRms", [x], { attributes, value: inverse as string });
+  return y as string;
 }
 
-function lowerInverseRms(lowering: Lowering, { inputs, attributes }: NodeOf<"inverseRms">): string {
-  const [x] = inputs as readonly [GraphTensor];
-  const value = lowering.nameOf(x);
+function lowerInverseRms(lowering: Lowering, node: NodeOf<"inverseRms">): string {
+  const offered = lowering.offered(node);
+  if (offered !== undefined) return offered;
+  const value = lowering.nameOf(node.inputs[0] as GraphTensor);
   const squares = lowering.emit("Mul", [value, value]);
   const mean = lowering.emit("ReduceMean", [squares, lowering.ints([-1])], {
     attributes: { keepdims: { int: 1 } },
   });
-  const shifted = lowering.emit("Add", [mean, lowering.float(attributes.eps)]);
+  const shifted = lowering.emit("Add", [mean, lowering.float(node.attributes.eps)]);
   return lowering.emit("Reciprocal", [lowering.emit("Sqrt", [shifted])]);
 }
 
@@ -80,10 +83,7 @@ export const compoundLowering = {
       attributes: { axis: { int: attributes.axis } },
     }),
   logSumExp: lowerLogSumExp,
-  rmsNorm: (lowering, { inputs, attributes }) => {
-    const [x, weight] = lowering.namesOf(inputs) as readonly [string, string];
-    return emitRmsNorm(lowering, x, weight, attributes.eps)[0] as string;
-  },
+  rmsNorm: lowerRmsNorm,
   inverseRms: lowerInverseRms,
   layerNorm: (lowering, { inputs, attributes }) =>
     lowering.emit("LayerNormalization", lowering.namesOf(inputs), {

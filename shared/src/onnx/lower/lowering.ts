@@ -19,6 +19,7 @@ export class Lowering {
   readonly #names = new Map<GraphTensor, string>();
   readonly #emitted = new Map<string, readonly string[]>();
   readonly #needed: ReadonlySet<string>;
+  readonly #offered = new Map<string, string>();
   readonly #sizeSources = new Map<string, { readonly value: string; readonly axis: number }>();
   #count = 0;
 
@@ -36,6 +37,21 @@ export class Lowering {
   ): boolean {
     const key = nodeKey(kind, inputs, attributes);
     return key !== undefined && this.#needed.has(key);
+  }
+
+  /** Says that a value is also the result of another operation, which may then take it instead of computing it. */
+  offer<O extends OpName>(
+    kind: O,
+    inputs: readonly GraphTensor[],
+    { attributes, value }: { readonly attributes: OpAttributes[O]; readonly value: string },
+  ): void {
+    const key = nodeKey(kind, inputs, attributes);
+    if (key !== undefined) this.#offered.set(key, value);
+  }
+
+  offered({ kind, inputs, attributes }: GraphNode): string | undefined {
+    const key = nodeKey(kind, inputs, attributes);
+    return key === undefined ? undefined : this.#offered.get(key);
   }
 
   /** The ONNX value that holds a tensor. */
