@@ -8,6 +8,13 @@ export interface StudentModel {
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
 
+/** A trainable tensor, f32, where it lies. */
+export interface NamedValues {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
+}
+
 export interface ModelParameter extends ParameterSpec {
   readonly values: Float32Array;
 }

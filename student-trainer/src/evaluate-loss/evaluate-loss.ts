@@ -11,7 +11,7 @@ import { referenceTensor } from "../engines/reference/reference-tensor.js";
 import { LossSet, lossesSchema } from "../losses/loss-set.js";
 import { reductionCoefficients } from "../losses/reduction.js";
 import { buildLossGraph } from "./loss-graph.js";
-import { packLossRows } from "./pack-loss-rows.js";
+import { packLossRows, parameterKey } from "./pack-loss-rows.js";
 
 export interface LossEvaluation {
   /** Name in the registry (`listLosses`). */
@@ -32,6 +32,8 @@ export interface LossEvaluation {
   readonly byStudent?: ArrayLike<number>;
   /** [n]: mask or weight ≥ 0 of each position. Default: 1. */
   readonly weights?: ArrayLike<number>;
+  /** What the loss owns (CTKD's temperature), by name, row by row. Default: its initial values. */
+  readonly parameters?: Readonly<Record<string, ArrayLike<number>>>;
   /** The done fraction of a run, for schedules. Default: 0. */
   readonly progress?: number;
   /** `onnx`: as in training, float32. `reference`: float64, for a few rows. Default: `onnx`. */
@@ -45,6 +47,8 @@ export interface LossValue {
   readonly perToken: Float64Array;
   /** [n,V]: the gradient of `value` by the student's logits. */
   readonly gradient: Float64Array;
+  /** The gradient of `value` by each of the loss's own parameters. */
+  readonly parameterGradients: Readonly<Record<string, Float64Array>>;
 }
 
 /** A loss on given logits: value, value of each position, gradient.
@@ -61,26 +65,25 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
   const feeds = packLossRows({ evaluation, losses, requirement, coefficients, progress });
   const padded = feeds["coefficients"]!.shape[0]!;
   const graph = buildLossGraph({ losses, requirement, rows: padded, vocabulary });
-  const { perToken, gradient } = await runGraph(graph, evaluation, feeds);
+  const outputs = await runGraph(graph, evaluation, feeds);
+  const perToken = outputs.get("perToken")!;
   return {
     value: perToken
       .subarray(0, rows)
       .reduce((sum, value, row) => sum + coefficients[row]! * value, 0),
     perToken: perToken.slice(0, rows),
-    gradient: gradient.slice(0, studentLogits.length),
+    gradient: outputs.get("gradient")!.slice(0, studentLogits.length),
+    parameterGradients: Object.fromEntries(
+      losses.parameters.map(({ name }) => [parameterKey(name), outputs.get(`gradient.${name}`)!]),
+    ),
   };
-}
-
-interface LossOutputs {
-  readonly perToken: Float64Array;
-  readonly gradient: Float64Array;
 }
 
 async function runGraph(
   graph: Graph,
   { engine = "onnx", studentLogits, vocabulary }: LossEvaluation,
   feeds: Readonly<Record<string, HostTensor>>,
-): Promise<LossOutputs> {
+): Promise<ReadonlyMap<string, Float64Array>> {
   const shape = [feeds["coefficients"]!.shape[0]!, vocabulary];
   switch (engine) {
     case "onnx": {
@@ -88,12 +91,12 @@ async function runGraph(
       logits.set(studentLogits);
       const session = await createOrtSession(serializeGraph(graph), { threads: 1 });
       try {
-        const results = await session.run(
-          { ...feeds, logits: f32Tensor(logits, shape) },
-          { perToken: null, gradient: null },
+        const names = graph.outputs.map(({ name }) => name);
+        const inputs = { ...feeds, logits: f32Tensor(logits, shape) };
+        const results = await session.run(inputs, names);
+        return new Map(
+          names.map((name) => [name, Float64Array.from(results[name]!.data as Float32Array)]),
         );
-        const numbers = (name: string) => Float64Array.from(results[name]!.data as Float32Array);
-        return { perToken: numbers("perToken"), gradient: numbers("gradient") };
       } finally {
         await session.close();
       }
@@ -109,7 +112,7 @@ async function runGraph(
       );
       inputs.set("logits", referenceTensor(logits, shape));
       const results = replay(graph, new ReferenceOps(), inputs);
-      return { perToken: results.get("perToken")!.data, gradient: results.get("gradient")!.data };
+      return new Map([...results].map(([name, { data }]) => [name, data]));
     }
     default:
       return unreachable(engine);

@@ -15,8 +15,9 @@ export interface LossGraphOptions {
   readonly vocabulary: number;
 }
 
-/** A loss over given logits. Inputs: `logits` [n,V], `targets`, `coefficients` [n], `scalars` [S] if there are any, columns and the
- * signal's. Outputs: `perToken` [n] and `gradient` [n,V], that of Σ coefficient·perToken. */
+/** A loss over given logits. Inputs: `logits` [n,V], `targets`, `coefficients` [n], `scalars` [S] if there are any, columns, the
+ * loss's parameters and the signal's. Outputs: `perToken` [n] and `gradient` [n,V], that of Σ coefficient·perToken; `gradient.NAME` of
+ * parameters. */
 export function buildLossGraph({ losses, requirement, rows, vocabulary }: LossGraphOptions): Graph {
   const g = new GraphBuilder();
   const logits = g.input("logits", "f32", [rows, vocabulary]);
@@ -26,6 +27,7 @@ export function buildLossGraph({ losses, requirement, rows, vocabulary }: LossGr
   });
   const scalarCount = losses.scalarsAt(0).length;
   const scalars = scalarCount === 0 ? undefined : g.input("scalars", "f32", [scalarCount]);
+  const owned = losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape));
   const [perToken] = losses.perToken<GraphTensor>(g, {
     logits,
     targets: g.input("targets", "i64", [rows]),
@@ -33,13 +35,16 @@ export function buildLossGraph({ losses, requirement, rows, vocabulary }: LossGr
     scalars: Array.from({ length: scalarCount }, (_, at) =>
       g.reshape(g.slice(scalars!, 0, at, at + 1), []),
     ),
+    parameters: owned,
     columns: Array.from({ length: losses.columnCount }, (_, at) =>
       g.input(columnName(at), "f32", [rows]),
     ),
   });
   const seeds = [g.input("coefficients", "f32", [rows])];
-  const [gradient] = gradients(g, { outputs: [perToken!], seeds, wrt: [logits] });
+  const wrt = [logits, ...owned];
+  const [gradient, ...byOwned] = gradients(g, { outputs: [perToken!], seeds, wrt });
   g.output("perToken", perToken!);
   g.output("gradient", gradient!);
+  losses.parameters.forEach(({ name }, at) => g.output(`gradient.${name}`, byOwned[at]!));
   return g.build();
 }

@@ -1,3 +1,4 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
@@ -12,6 +13,32 @@ export interface PackLossRowsOptions {
   readonly requirement: SignalRequirement;
   readonly coefficients: Float64Array;
   readonly progress: number;
+}
+
+/** A parameter's name within its loss. */
+export function parameterKey(name: string): string {
+  return name.replace(/^losses\.\d+\./, "");
+}
+
+function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<string, HostTensor> {
+  const given = evaluation.parameters ?? {};
+  const known = losses.parameters.map(({ name }) => parameterKey(name));
+  const unknown = Object.keys(given).filter((key) => !known.includes(key));
+  const feeds = losses.parameters.map(({ name, shape, initial }) => {
+    const values = given[parameterKey(name)] ?? initial;
+    if (values.length !== initial.length) unknown.push(`${parameterKey(name)} of ${values.length}`);
+    return [name, f32Tensor(Float32Array.from(values), shape)] as const;
+  });
+  if (unknown.length > 0) {
+    const owned = losses.parameters.map(
+      ({ name, initial }) => `${parameterKey(name)} of ${initial.length}`,
+    );
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `parameters holds ${unknown.join(", ")}; ${evaluation.loss} owns ${owned.join(", ") || "none"}`,
+    );
+  }
+  return Object.fromEntries(feeds);
 }
 
 /** Everything but the logits, packed as in training: the positions are one response behind a prompt of one token. */
@@ -50,6 +77,7 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
   const scalars = losses.scalarsAt(progress);
   return {
     ...Object.fromEntries(own),
+    ...packParameters(options),
     coefficients: f32Tensor(padded, [padded.length]),
     ...(scalars.length > 0 && { scalars: f32Tensor(Float32Array.from(scalars), [scalars.length]) }),
   };

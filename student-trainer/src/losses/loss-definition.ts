@@ -7,7 +7,7 @@ import type { Schedule } from "./schedule.js";
 /** Everything about one position that a loss may use; n positions of any sequences at once, those that carry loss.
  * Letters: n positions, V vocabulary, k the teacher's top list, a the student's own list. */
 export interface LossInputs<T> {
-  /** f32 [n,V]: the student's raw logits, the only input with a gradient. */
+  /** f32 [n,V]: the student's raw logits, the only input with a gradient but for the loss's own parameters. */
   readonly logits: T;
   /** i64 [n]: the token at the position. */
   readonly targets: T;
@@ -16,6 +16,15 @@ export interface LossInputs<T> {
   readonly scalars: Readonly<Record<string, T>>;
   /** The loss's `columns`, f32 [n] each. */
   readonly columns: Readonly<Record<string, T>>;
+  /** The loss's own `parameters`, f32, with a gradient. */
+  readonly parameters: Readonly<Record<string, T>>;
+}
+
+/** Numbers that a loss owns: trained with the student by the same optimizer, without weight decay, kept in checkpoints, not exported. */
+export interface LossParameter {
+  readonly shape: readonly number[];
+  /** Row by row. */
+  readonly initial: readonly number[];
 }
 
 /** The parts of the teacher's signal that were asked for, row by row beside the student's logits. */
@@ -103,6 +112,7 @@ export interface LossDefinition<Options = unknown> {
   readonly options: z.ZodType<Options>;
   readonly requires: (options: Options) => LossRequirement;
   readonly columns?: LossColumns<Options>;
+  readonly parameters?: (options: Options) => Readonly<Record<string, LossParameter>>;
   /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
    * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */
   readonly perToken: <T extends Tensor>(

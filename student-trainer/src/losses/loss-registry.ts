@@ -23,6 +23,7 @@ import { uld } from "./uld.js";
 import type {
   LossDefinition,
   LossInputs,
+  LossParameter,
   LossRequirement,
   MinibatchPosition,
 } from "./loss-definition.js";
@@ -32,6 +33,7 @@ import { reverseKl } from "./reverse-kl.js";
 export interface ConfiguredLoss {
   readonly name: string;
   readonly requirement: LossRequirement;
+  readonly parameters: Readonly<Record<string, LossParameter>>;
   readonly columns: {
     readonly names: readonly string[];
     readonly compute: (positions: readonly MinibatchPosition[]) => readonly Float32Array[];
@@ -111,6 +113,7 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     return {
       name,
       requirement: definition.requires(options),
+      parameters: definition.parameters?.(options) ?? {},
       columns: {
         names: definition.columns?.names ?? [],
         compute: (positions) => definition.columns?.compute(positions, options) ?? [],

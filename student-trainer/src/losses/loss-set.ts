@@ -3,6 +3,7 @@ import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.j
 import { z } from "zod";
 import type {
   LossInputs,
+  LossParameter,
   MinibatchPosition,
   TeacherTensors,
   TemperedTensors,
@@ -30,7 +31,10 @@ export interface SignalRequirement {
 }
 
 /** What the graph is fed for a loss set beside logits and targets; the teacher's temperatures by slot, not by name. */
-export interface LossSetInputs<T> extends Omit<LossInputs<T>, "teacher" | "scalars" | "columns"> {
+export interface LossSetInputs<T> extends Omit<
+  LossInputs<T>,
+  "teacher" | "scalars" | "columns" | "parameters"
+> {
   readonly teacher: Omit<TeacherTensors<T>, "tempered"> & {
     readonly tempered: readonly TemperedTensors<T>[];
   };
@@ -38,6 +42,14 @@ export interface LossSetInputs<T> extends Omit<LossInputs<T>, "teacher" | "scala
   readonly scalars: readonly T[];
   /** f32 [n] each, in the order of `columns`. */
   readonly columns: readonly T[];
+  /** In the order of `parameters`. */
+  readonly parameters: readonly T[];
+}
+
+/** A loss's parameter, named apart from the model's and from other losses'. */
+export interface OwnedParameter extends LossParameter {
+  /** `losses.INDEX.NAME`. */
+  readonly name: string;
 }
 
 interface Member extends ConfiguredLoss {
@@ -46,6 +58,8 @@ interface Member extends ConfiguredLoss {
 
 /** Several weighted losses as one: their merged requirement, and their values in the order in which they are configured. */
 export class LossSet {
+  /** What it was made of: plain data, from which another thread makes the same set. */
+  readonly config: LossesConfig;
   readonly #members: readonly Member[];
   /** Distinct temperatures; the same schedule twice is one slot. */
   readonly #slots: readonly Schedule[];
@@ -56,6 +70,7 @@ export class LossSet {
   }[];
 
   constructor(config: LossesConfig) {
+    this.config = config;
     this.#members = config.map(toMember);
     const slots = new Map<string, Schedule>();
     for (const { requirement } of this.#members) {
@@ -119,6 +134,16 @@ export class LossSet {
     return this.#scalars.map(({ schedule }) => scheduleAt(schedule, progress));
   }
 
+  /** All that the losses own and train. */
+  get parameters(): readonly OwnedParameter[] {
+    return this.#members.flatMap(({ parameters }, member) =>
+      Object.entries(parameters).map(([name, own]) => ({
+        ...own,
+        name: `losses.${member}.${name}`,
+      })),
+    );
+  }
+
   /** How many numbers per position `columns` computes. */
   get columnCount(): number {
     return this.#members.reduce((count, { columns }) => count + columns.names.length, 0);
@@ -147,6 +172,7 @@ export class LossSet {
         },
         scalars: Object.fromEntries(scalars) as Record<string, T>,
         columns: this.#columnsOf(index, inputs.columns),
+        parameters: this.#parametersOf(index, inputs.parameters),
       });
     });
   }
@@ -157,6 +183,14 @@ export class LossSet {
       .reduce((count, { columns }) => count + columns.names.length, 0);
     const { names } = this.#members[member]!.columns;
     return Object.fromEntries(names.map((name, at) => [name, all[before + at]!]));
+  }
+
+  #parametersOf<T>(member: number, all: readonly T[]): Record<string, T> {
+    const prefix = `losses.${member}.`;
+    const owned = this.parameters.flatMap(({ name }, at) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), all[at]!] as const] : [],
+    );
+    return Object.fromEntries(owned);
   }
 
   #slotOf(tau: Schedule): number {

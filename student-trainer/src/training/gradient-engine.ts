@@ -6,7 +6,7 @@ import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
 import type { Session } from "@tandem/shared/runtime/session.js";
 import {
   modelParameters,
-  type ModelParameter,
+  type NamedValues,
   type StudentModel,
 } from "../checkpoint/student-model.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
@@ -18,6 +18,8 @@ export interface GradientEngineOptions {
   readonly vocabulary: number;
   readonly losses: LossSet;
   readonly requirement: SignalRequirement;
+  /** What the losses own, by the names that the loss set gives it; left out: nothing. */
+  readonly lossParameters?: readonly NamedValues[];
   readonly threads: number;
 }
 
@@ -33,7 +35,7 @@ export interface LossNumbers {
 /** Computes losses and gradients of microbatches and sums the gradients up, in buffers that live as long as the engine. */
 export class GradientEngine {
   readonly #options: GradientEngineOptions;
-  readonly #parameters: readonly ModelParameter[];
+  readonly #parameters: readonly NamedValues[];
   readonly #weightFeeds: Readonly<Record<string, HostTensor>>;
   /** The sum, and where a microbatch that is not the first of its step puts its own. */
   readonly #sums: ReadonlyMap<string, HostTensor>;
@@ -43,7 +45,7 @@ export class GradientEngine {
 
   constructor(options: GradientEngineOptions) {
     this.#options = options;
-    this.#parameters = modelParameters(options.model);
+    this.#parameters = [...modelParameters(options.model), ...(options.lossParameters ?? [])];
     this.#weightFeeds = Object.fromEntries(
       this.#parameters.map(({ name, shape, values }) => [name, f32Tensor(values, shape)]),
     );

@@ -25,7 +25,7 @@ export function gradientName(parameter: string): string {
   return `gradient.${parameter}`;
 }
 
-/** Forward and backward of one microbatch. Inputs: all parameters by name, `ids` [B,T], positions, `weights` [L] of the losses,
+/** Forward and backward of one microbatch. Inputs: all parameters by name, those of the losses included, `ids` [B,T], positions, `weights` [L] of the losses,
  * `scalars` [S] if there are any, and the loss rows as `packMicrobatch` names them. Outputs: `losses` [L], each unweighted, and `gradient.NAME`.
  *
  * Logits exist for one chunk at a time: its gradient is taken at once (the coefficients are known beforehand), so that only
@@ -43,6 +43,8 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
   const head = weight(headName(config));
   const lossWeights = g.input("weights", "f32", [options.losses.names.length]);
   const scalars = scalarInputs(g, options.losses.scalarsAt(0).length);
+  const owned = options.losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape));
+  const ownedGradients: GraphTensor[] = [];
 
   let headGradient: GraphTensor | undefined;
   let lossSums: GraphTensor | undefined;
@@ -51,14 +53,22 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
     // Cut off from the body: with a tied head there would be a second path from the loss to the embedding.
     const own = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
     const rows = g.stopGradient(after(g, own, lossSums, headGradient, keptGradients.at(-1)));
-    const sums = chunkLosses(g, options, { rows, weight, scalars, chunk }); // [L]
+    const sums = chunkLosses(g, options, { rows, weight, scalars, owned, chunk }); // [L]
     const seeds = [lossWeights];
-    const [byHead, byRows] = gradients(g, { outputs: [sums], seeds, wrt: [head, rows] });
+    const wrt = [head, rows, ...owned];
+    const [byHead, byRows, ...byOwned] = gradients(g, { outputs: [sums], seeds, wrt });
     headGradient = headGradient === undefined ? byHead! : g.add(headGradient, byHead!);
     lossSums = lossSums === undefined ? sums : g.add(lossSums, sums);
     keptGradients.push(byRows!);
+    byOwned.forEach((gradient, at) => {
+      const before = ownedGradients[at];
+      ownedGradients[at] = before === undefined ? gradient : g.add(before, gradient);
+    });
   }
   g.output("losses", lossSums!);
+  options.losses.parameters.forEach(({ name }, at) => {
+    g.output(gradientName(name), ownedGradients[at]!);
+  });
 
   const names = [...parameters.keys()];
   const byParameters = gradients(g, {
@@ -136,6 +146,8 @@ interface ChunkInputs {
   readonly rows: GraphTensor;
   readonly weight: (name: string) => GraphTensor;
   readonly scalars: readonly GraphTensor[];
+  /** The losses' parameters. */
+  readonly owned: readonly GraphTensor[];
   readonly chunk: number;
 }
 
@@ -143,7 +155,7 @@ interface ChunkInputs {
 function chunkLosses(
   g: GraphBuilder,
   { config, vocabulary, losses, requirement }: GradientGraphOptions,
-  { rows, weight, scalars, chunk }: ChunkInputs,
+  { rows, weight, scalars, owned, chunk }: ChunkInputs,
 ): GraphTensor {
   const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
     g.input(`${name}.${chunk}`, dtype, width === undefined ? ["C"] : ["C", width]);
@@ -157,6 +169,7 @@ function chunkLosses(
     teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
     scalars,
     columns: Array.from({ length: losses.columnCount }, (_, at) => input(columnName(at), "f32")),
+    parameters: owned,
   });
   const sums = perToken.map((values) =>
     g.reduceSum(g.mul(values, coefficients), { keepDims: true }),

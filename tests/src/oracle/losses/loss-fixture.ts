@@ -63,6 +63,7 @@ export function buildLossGraph(config: readonly object[], rows: number, vocabula
     teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
     scalars: [],
     columns: [],
+    parameters: [],
   });
   const [gradient] = gradients(g, { outputs: [perToken!], wrt: [logits] });
   g.output("perToken", perToken!);

@@ -15,7 +15,7 @@ export async function declareMethodCases(options: MethodCasesOptions): Promise<v
   describe(`losses on the ${engine} engine equal PyTorch in float64, V = ${vocabulary}`, () => {
     fixture.cases.forEach((own, index) => {
       it(`${own.name} ${JSON.stringify(own.options)}`, async () => {
-        const { perToken, gradient } = await evaluateCase(fixture, own, engine);
+        const { perToken, gradient, parameterGradients } = await evaluateCase(fixture, own, engine);
         assertAllClose(perToken, fixture.tensor(`${index}.value`), tolerance, "value");
         // The gradient is that of the mean, the fixture's that of the sum.
         const summed = gradient.map((x) => x * fixture.rows);
@@ -26,6 +26,11 @@ export async function declareMethodCases(options: MethodCasesOptions): Promise<v
           tolerance,
           "gradient",
         );
+        for (const [name, own] of Object.entries(parameterGradients)) {
+          const byParameter = fixture.tensor(`${index}.gradient.${name}`);
+          const sum = own.map((x) => x * fixture.rows);
+          assertAllClose(sum, byParameter, tolerance, `gradient of ${name}`);
+        }
       });
     });
   });

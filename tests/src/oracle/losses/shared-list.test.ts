@@ -33,6 +33,7 @@ function valueWith(name: string, options: object, listed: number): number {
     },
     scalars: {},
     columns: {},
+    parameters: {},
   });
   return value.data[0]!;
 }
