@@ -1,0 +1,277 @@
+/** Kept tokens per second of interleaved writing, end to end over gRPC, against the same loop written with transformers: one row at a time and
+ * all rows batched, in the same run. Options: --teacher DIR (the demo's), --student DIR or --layers LIST (0,2,4: some of the teacher's layers),
+ * --data FILE (JSON lines; the demo's problems) --prompt FIELD --chat, --rows N (8), --max-response N (48), --block N (6), --ahead N (1), --rank K (2),
+ * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (5), --threads N (all), --python FILE
+ * (TANDEM_PYTHON; without it only our side is measured). */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
+import { loadTokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+import { exportModel } from "@tandem/student-trainer/checkpoint/export-model.js";
+import { initFromTeacher } from "@tandem/student-trainer/checkpoint/init-student.js";
+import { dataSchema } from "@tandem/student-trainer/data/data-config.js";
+import { loadDataset, type DataRow } from "@tandem/student-trainer/data/dataset.js";
+import { interleaveRows } from "@tandem/student-trainer/rollout/interleave-rows.js";
+import { StudentEngine } from "@tandem/student-trainer/rollout/student-engine.js";
+import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
+import { TEACHER_DEFAULTS } from "@tandem/student-trainer/teacher/teacher-options.js";
+
+import { startLiveServer } from "../helpers/live-server.js";
+
+const root = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const TEACHER_SAMPLING = { temperature: 0.2, topK: 0, topP: 0.5 };
+
+interface Setup {
+  readonly teacherDir: string;
+  readonly studentDir: string;
+  readonly stopIds: readonly number[];
+  /** One list of rows per repeat; the first is the warm-up. */
+  readonly prompts: readonly (readonly DataRow[])[];
+  readonly maxResponse: number;
+  readonly blockLength: number;
+  readonly draftAhead: number;
+  readonly acceptRank: number;
+  readonly topK: number;
+  readonly studentSampling: {
+    readonly temperature: number;
+    readonly topK: number;
+    readonly topP: number;
+  };
+  readonly threads: number;
+}
+
+interface Rates {
+  readonly tokensPerSecond: readonly number[];
+  readonly acceptance: number;
+}
+
+export async function run(args: string[]): Promise<object> {
+  const flags = parse(args);
+  const dir = await mkdtemp(join(tmpdir(), "tandem-bench-"));
+  try {
+    const setup = await prepare(flags, dir);
+    const ours = await measureOurs(setup);
+    const python = flags.python;
+    const peer = python === undefined ? undefined : await measurePeer(setup, python);
+    const fastest = Math.max(
+      ...[peer?.one, peer?.batched].map((rates) => median(rates?.tokensPerSecond ?? [])),
+    );
+    return {
+      teacher: flags.teacher,
+      student: flags.student ?? `layers ${flags.layers} of the teacher`,
+      rows: Number(flags.rows),
+      blockLength: setup.blockLength,
+      draftAhead: setup.draftAhead,
+      acceptRank: setup.acceptRank,
+      threads: setup.threads,
+      tandem: summary(ours),
+      ...(peer === undefined
+        ? {}
+        : {
+            transformersOneRow: summary(peer.one),
+            transformersBatched: summary(peer.batched),
+            ratio: median(ours.tokensPerSecond) / fastest,
+          }),
+    };
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+function parse(args: string[]) {
+  const { values } = parseArgs({
+    args,
+    strict: false,
+    options: {
+      teacher: { type: "string", default: root("examples/demo/teacher") },
+      student: { type: "string" },
+      layers: { type: "string", default: "0,2,4" },
+      data: { type: "string" },
+      prompt: { type: "string", default: "prompt" },
+      chat: { type: "boolean", default: false },
+      rows: { type: "string", default: "8" },
+      "max-response": { type: "string", default: "48" },
+      block: { type: "string", default: "6" },
+      ahead: { type: "string", default: "1" },
+      rank: { type: "string", default: "2" },
+      temperature: { type: "string", default: "1" },
+      "top-p": { type: "string", default: "1" },
+      "top-k": { type: "string", default: "8" },
+      repeats: { type: "string", default: "5" },
+      threads: { type: "string", default: String(availableParallelism()) },
+      python: { type: "string", default: process.env.TANDEM_PYTHON },
+    },
+  });
+  return values as Record<string, string> & {
+    readonly student?: string;
+    readonly data?: string;
+    readonly python?: string;
+    readonly chat: unknown;
+  };
+}
+
+type Flags = ReturnType<typeof parse>;
+
+async function prepare(flags: Flags, dir: string): Promise<Setup> {
+  const teacherDir = flags.teacher ?? "";
+  let studentDir = flags.student;
+  if (studentDir === undefined) {
+    studentDir = join(dir, "student");
+    const layers = (flags.layers ?? "").split(",").map(Number);
+    const model = await initFromTeacher(teacherDir, layers);
+    await exportModel({ model, outDir: studentDir, tokenizerDir: teacherDir });
+  }
+  const config = await readModelConfig(teacherDir);
+  const maxResponse = Number(flags["max-response"]);
+  const file = flags.data ?? (await writeProblems(dir));
+  const { rows } = await loadDataset({
+    files: file,
+    config: dataSchema.parse({
+      train: file,
+      prompt: flags.prompt,
+      chat: flags.chat === true,
+      answer: "-",
+    }),
+    codec: await loadTokenizer(teacherDir),
+    eosId: undefined,
+    maxResponse,
+    maxPrompt: Math.min(256, config.contextLength - maxResponse),
+  });
+  const count = Number(flags.rows);
+  return {
+    teacherDir,
+    studentDir,
+    stopIds: config.eosTokenIds,
+    prompts: Array.from({ length: Number(flags.repeats) + 1 }, (_, i) =>
+      rows.slice(i * count, (i + 1) * count),
+    ),
+    maxResponse,
+    blockLength: Number(flags.block),
+    draftAhead: Number(flags.ahead),
+    acceptRank: Number(flags.rank),
+    topK: Number(flags["top-k"]),
+    studentSampling: {
+      temperature: Number(flags.temperature),
+      topK: 0,
+      topP: Number(flags["top-p"]),
+    },
+    threads: Number(flags.threads),
+  };
+}
+
+/** Problems of the demo's kind. */
+async function writeProblems(dir: string): Promise<string> {
+  const file = join(dir, "problems.jsonl");
+  const lines = Array.from({ length: 200 }, (_, i) => ({
+    prompt: `${1000 + ((i * 7919) % 9000)}*${2 + (i % 8)}=`,
+  }));
+  await writeFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  return file;
+}
+
+async function measureOurs(setup: Setup): Promise<Rates> {
+  const { threads, maxResponse, blockLength, draftAhead, stopIds, acceptRank, topK } = setup;
+  const server = await startLiveServer({
+    model: setup.teacherDir,
+    args: ["--threads", String(threads)],
+  });
+  const teacher = await TeacherClient.connect({
+    ...TEACHER_DEFAULTS,
+    addresses: [server.grpcAddress],
+    random: () => 0,
+  });
+  const runner = await ModelRunner.load({
+    dir: setup.studentDir,
+    threads,
+    vocabulary: teacher.description.vocabSize,
+  });
+  const engine = new StudentEngine(runner);
+  const tokensPerSecond: number[] = [];
+  let judged = 0;
+  let accepted = 0;
+  for (const [repeat, rows] of setup.prompts.entries()) {
+    const began = performance.now();
+    const { rollouts } = await interleaveRows({
+      engine,
+      teacher,
+      orders: rows.map(({ index, prompt }) => ({ row: index, sample: 0, epoch: 0, prompt })),
+      settings: {
+        runSeed: 1,
+        blockLength,
+        draftAhead,
+        maxResponse,
+        stopIds: new Set(stopIds),
+        sampling: setup.studentSampling,
+        studentTopK: 0,
+      },
+      request: {
+        stopIds,
+        rule: { kind: "rank", k: acceptRank },
+        sampling: TEACHER_SAMPLING,
+        signal: { ...NO_SIGNAL, topK },
+      },
+      concurrency: rows.length,
+    });
+    const seconds = (performance.now() - began) / 1000;
+    const kept = rollouts.reduce((sum, { response }) => sum + response.length, 0);
+    if (repeat > 0) tokensPerSecond.push(kept / seconds);
+    for (const { stats } of rollouts) {
+      judged += stats.judged;
+      accepted += stats.accepted;
+    }
+  }
+  teacher.close();
+  await runner.close();
+  await server.stop();
+  return { tokensPerSecond, acceptance: accepted / judged };
+}
+
+async function measurePeer(
+  setup: Setup,
+  python: string,
+): Promise<{ readonly one: Rates; readonly batched: Rates }> {
+  const { teacherDir, studentDir, prompts, ...rest } = setup;
+  const job = JSON.stringify({
+    ...rest,
+    teacher: teacherDir,
+    student: studentDir,
+    prompts: prompts.map((rows) => rows.map(({ prompt }) => [...prompt])),
+    teacherSampling: TEACHER_SAMPLING,
+    modes: ["one", "batched"],
+  });
+  const child = spawn(python, [root("tests/peers/bench_skd.py")], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  let out = "";
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stdin.end(job);
+  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+  if (code !== 0) throw new Error(`bench_skd.py ended with ${code}`);
+  return JSON.parse(out.trim().split("\n").at(-1) ?? "") as { one: Rates; batched: Rates };
+}
+
+function summary(rates: Rates | undefined) {
+  const values = rates?.tokensPerSecond ?? [];
+  return {
+    keptTokensPerSecond: median(values),
+    min: Math.min(...values),
+    max: Math.max(...values),
+    acceptance: rates?.acceptance,
+  };
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) return 0;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
