@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { listCheckpoints } from "../checkpoint/checkpoint-names.js";
 import { loadLatestCheckpoint } from "../checkpoint/load-checkpoint.js";
 import type { CheckpointContent } from "../checkpoint/save-checkpoint.js";
 import { modelParameters, type StudentModel } from "../checkpoint/student-model.js";
@@ -31,4 +32,14 @@ export async function restoreRun({
   }
   source.restore(saved.state.source);
   return saved;
+}
+
+/** A new run does not write over another. */
+export async function assertFresh(runDir: string): Promise<void> {
+  if ((await listCheckpoints(join(runDir, "checkpoints"))).length === 0) return;
+  throw new TandemError(
+    "ALREADY_EXISTS",
+    `${runDir} holds the checkpoints of a run; resume it or choose another directory`,
+    { field: "runDir" },
+  );
 }

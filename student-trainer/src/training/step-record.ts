@@ -1,6 +1,6 @@
 import { AUTHOR, type Rollout, type RolloutBatch } from "../rollout/rollout.js";
 import type { StepRecord } from "./run-log.js";
-import type { StepResult } from "./train-step.js";
+import type { StepResult } from "./step-runner.js";
 
 /** The sequences of one optimizer step. */
 export interface Minibatch {

@@ -11,6 +11,7 @@ import { minibatchColumns } from "./minibatch-columns.js";
 import { portions } from "./minibatches.js";
 import { packMicrobatch } from "./pack-microbatch.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
+import type { OptimizerState, StepResult, StepRunner } from "./step-runner.js";
 
 export interface TrainStepOptions {
   readonly model: StudentModel;
@@ -26,16 +27,6 @@ export interface TrainStepOptions {
   readonly threads: number;
 }
 
-export interface StepResult {
-  /** Weighted sum of the losses. */
-  readonly loss: number;
-  readonly losses: Readonly<Record<string, number>>;
-  readonly gradNorm: number;
-  readonly learningRate: number;
-  /** Positions that carried loss; with none, nothing was updated. */
-  readonly tokens: number;
-}
-
 /** T is a multiple of this, so that padding is small and sizes repeat. */
 const POSITION_MULTIPLE = 16;
 /** Rows of logits at once for large vocabularies; tried: 512 is fastest at V = 49,152. */
@@ -45,28 +36,21 @@ const CHUNK_LOGITS = LARGE_VOCABULARY_CHUNK_ROWS * 49_152;
 
 /** One optimizer step on a minibatch: gradients of its microbatches summed, clipped, applied. Owns the optimizer's state; updates the
  * model's weights in place. */
-export class TrainStep {
-  readonly optimizer: AdamW;
+export class TrainStep implements StepRunner {
+  readonly #optimizer: AdamW;
   readonly #options: TrainStepOptions;
   readonly #engine: GradientEngine;
   readonly #signalInputs: readonly SignalInput[];
 
   constructor(options: TrainStepOptions) {
     const { model, vocabulary, losses, threads } = options;
-    const requirement = clampRequirement(losses.requirement(0), vocabulary);
+    const requirement = requirementAt(losses, vocabulary, 0);
     this.#options = options;
     this.#engine = new GradientEngine({ model, vocabulary, losses, requirement, threads });
     this.#signalInputs = signalInputs(requirement, vocabulary);
-    this.optimizer = new AdamW(modelParameters(model), options.optimizer);
+    this.#optimizer = new AdamW(modelParameters(model), options.optimizer);
   }
 
-  /** What rollouts must bring for the losses, at a point of the run; a list of more than V ids is all V. */
-  requirement(progress: number): SignalRequirement {
-    const { losses, vocabulary } = this.#options;
-    return clampRequirement(losses.requirement(progress), vocabulary);
-  }
-
-  /** Step number `step`, from 0. */
   async run(minibatch: readonly Rollout[], step: number): Promise<StepResult> {
     const { losses, optimizer, totalSteps } = this.#options;
     const learningRate = learningRateAt(optimizer, step, totalSteps);
@@ -78,7 +62,7 @@ export class TrainStep {
     });
     const gradNorm = tokens === 0 ? 0 : globalNorm(this.#engine.gradients.values());
     if (tokens > 0 && Number.isFinite(gradNorm)) {
-      this.optimizer.step({
+      this.#optimizer.step({
         gradients: this.#engine.gradients,
         learningRate,
         gradientScale: clipFactor(gradNorm, optimizer.clipNorm),
@@ -91,6 +75,18 @@ export class TrainStep {
       learningRate,
       tokens,
     };
+  }
+
+  async readWeights(): Promise<ReadonlyMap<string, Float32Array>> {
+    return this.#options.model.weights;
+  }
+
+  async readOptimizer(): Promise<OptimizerState> {
+    return { updates: this.#optimizer.steps, moments: this.#optimizer.moments };
+  }
+
+  async restoreOptimizer({ updates, moments }: OptimizerState): Promise<void> {
+    this.#optimizer.restore(updates, moments);
   }
 
   async close(): Promise<void> {
@@ -134,10 +130,13 @@ export class TrainStep {
   }
 }
 
-function clampRequirement(
-  { spec, studentTopK }: SignalRequirement,
+/** What rollouts must bring for the losses, at a point of the run; a list of more than V ids is all V. */
+export function requirementAt(
+  losses: LossSet,
   vocabulary: number,
+  progress: number,
 ): SignalRequirement {
+  const { spec, studentTopK } = losses.requirement(progress);
   return {
     spec: { ...spec, topK: Math.min(spec.topK, vocabulary) },
     studentTopK: Math.min(studentTopK, vocabulary),

@@ -2,24 +2,26 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { listCheckpoints } from "../checkpoint/checkpoint-names.js";
 import { removeUnfinished, saveCheckpoint } from "../checkpoint/save-checkpoint.js";
 import type { StudentModel } from "../checkpoint/student-model.js";
-import type { LossSet } from "../losses/loss-set.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import type { OptimizerConfig } from "../optim/optimizer-config.js";
 import type { RolloutBatch } from "../rollout/rollout.js";
 import { portions, shuffledOrder } from "./minibatches.js";
-import { restoreRun } from "./restore-run.js";
+import { ModelMirror } from "./model-mirror.js";
+import { assertFresh, restoreRun } from "./restore-run.js";
 import { RolloutFeed } from "./rollout-feed.js";
 import type { RolloutSource } from "./rollout-source.js";
 import { readRunLog, RunLog, type EvaluationRecord, type StepRecord } from "./run-log.js";
 import { summarizeRun, type RunSummary } from "./summary.js";
 import { toStepRecord, type Minibatch } from "./step-record.js";
-import { TrainStep } from "./train-step.js";
+import type { StepRunner } from "./step-runner.js";
+import { requirementAt, TrainStep } from "./train-step.js";
+import { TrainThread } from "./train-thread.js";
 import { totalSteps, type TrainingConfig } from "./training-config.js";
 
 export interface TrainerOptions {
-  /** Trained in place. */
+  /** Has the current weights whenever they are published, and at the end. */
   readonly model: StudentModel;
   /** V: the real vocabulary; default: the model's, padding included. */
   readonly vocabulary?: number;
@@ -42,6 +44,8 @@ export interface TrainerOptions {
   /** Its tokenizer files go into checkpoints. */
   readonly tokenizerDir?: string;
   readonly clock: { nowMs(): number };
+  /** Compute steps in a thread of their own, so that this one stays free. Default true; the bits are the same. */
+  readonly ownThread?: boolean;
   /** Told about each record as it is written. */
   readonly onStep?: (record: StepRecord) => void;
   readonly onEvaluation?: (record: EvaluationRecord) => void;
@@ -86,7 +90,8 @@ interface TakenBatch {
 
 class Trainer {
   readonly #options: TrainerOptions;
-  readonly #step: TrainStep;
+  readonly #runner: StepRunner;
+  readonly #mirror: ModelMirror;
   readonly #feed: RolloutFeed;
   readonly #log: RunLog;
   readonly #totalSteps: number;
@@ -97,10 +102,18 @@ class Trainer {
 
   private constructor(
     options: TrainerOptions,
-    parts: { step: TrainStep; feed: RolloutFeed; log: RunLog; cursor: Cursor; abort: AbortSignal },
+    parts: {
+      readonly runner: StepRunner;
+      readonly mirror: ModelMirror;
+      readonly feed: RolloutFeed;
+      readonly log: RunLog;
+      readonly cursor: Cursor;
+      readonly abort: AbortSignal;
+    },
   ) {
     this.#options = options;
-    this.#step = parts.step;
+    this.#runner = parts.runner;
+    this.#mirror = parts.mirror;
     this.#feed = parts.feed;
     this.#log = parts.log;
     this.#cursor = parts.cursor;
@@ -115,22 +128,18 @@ class Trainer {
     if (options.resume !== true) await assertFresh(runDir);
     const saved = options.resume === true ? await restoreRun(options) : undefined;
     const abort = options.abort ?? new AbortController().signal;
-    const step = new TrainStep({
-      ...options,
-      vocabulary: options.vocabulary ?? model.config.vocabSize,
-      reduction: training.reduction,
-      microBatchSize: training.microBatchSize,
-      totalSteps: totalSteps(training, options.rolloutBatchSize),
-      threads: training.threads ?? availableParallelism(),
-    });
-    if (saved !== undefined) step.optimizer.restore(saved.state.updates, saved.moments);
+    const runner = createRunner(options);
+    const mirror = new ModelMirror(model, runner);
+    if (saved !== undefined) {
+      await runner.restoreOptimizer({ updates: saved.state.updates, moments: saved.moments });
+    }
     const batches = saved?.batches ?? [];
     // A batch of which no step was made is taken again, like those behind it.
     const inUse = saved !== undefined && saved.state.stepInRound > 0 ? batches[0] : undefined;
     const feed = new RolloutFeed(
       {
         source,
-        publishWeights: () => options.publishWeights(model.weights),
+        publishWeights: async () => options.publishWeights((await mirror.sync()).weights),
         staleness: training.staleness,
         abort,
       },
@@ -143,7 +152,7 @@ class Trainer {
       stepInRound: saved?.state.stepInRound ?? 0,
       batch: inUse,
     };
-    return new Trainer(options, { step, feed, log, cursor, abort });
+    return new Trainer(options, { runner, mirror, feed, log, cursor, abort });
   }
 
   async run(): Promise<TrainingResult> {
@@ -175,7 +184,7 @@ class Trainer {
 
   async close(): Promise<void> {
     await this.#log.close();
-    await this.#step.close();
+    await this.#runner.close();
   }
 
   #goesOn(): boolean {
@@ -190,7 +199,7 @@ class Trainer {
     const start = this.#now();
     const progress = this.#cursor.step / this.#totalSteps;
     try {
-      const next = await this.#feed.take({ ...this.#step.requirement(progress), progress });
+      const next = await this.#feed.take({ ...this.#requirement(progress), progress });
       this.#cursor.batch = next;
       return { batch: next, seconds: (this.#now() - start) / 1000 };
     } catch (cause) {
@@ -216,7 +225,8 @@ class Trainer {
     const cursor = this.#cursor;
     const firstOfBatch = cursor.stepInRound === 0;
     const start = this.#now();
-    const result = await this.#step.run(minibatch.rollouts, cursor.step);
+    const result = await this.#runner.run(minibatch.rollouts, cursor.step);
+    this.#mirror.outdate();
     const seconds = (this.#now() - start) / 1000;
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {
       throw new TandemError(
@@ -247,10 +257,10 @@ class Trainer {
   }
 
   async #evaluate(): Promise<void> {
-    const { evaluate, publishWeights, model, onEvaluation } = this.#options;
+    const { evaluate, publishWeights, onEvaluation } = this.#options;
     if (evaluate === undefined) return;
     await this.#feed.settle();
-    await publishWeights(model.weights);
+    await publishWeights((await this.#mirror.sync()).weights);
     const { step } = this.#cursor;
     const record: EvaluationRecord = { ...(await evaluate(step)), kind: "evaluation", step };
     await this.#log.append(record);
@@ -259,16 +269,17 @@ class Trainer {
 
   /** Once per step at most. */
   async #save(): Promise<void> {
-    const { model, source, runDir, configDigest, training, tokenizerDir } = this.#options;
+    const { source, runDir, configDigest, training, tokenizerDir } = this.#options;
     const { step, round, stepInRound, batch } = this.#cursor;
     if (this.#checkpointStep === step) return;
     const ahead = await this.#feed.settle();
     await this.#log.sync();
+    const { updates, moments } = await this.#runner.readOptimizer();
     this.#checkpoint = await saveCheckpoint({
       dir: join(runDir, "checkpoints"),
       keep: training.keepCheckpoints,
-      model,
-      moments: this.#step.optimizer.moments,
+      model: await this.#mirror.sync(),
+      moments,
       batches: batch === undefined ? ahead : [batch, ...ahead],
       ...(tokenizerDir !== undefined && { tokenizerDir }),
       state: {
@@ -276,13 +287,18 @@ class Trainer {
         step,
         round,
         stepInRound,
-        updates: this.#step.optimizer.steps,
+        updates,
         configDigest,
         metricsBytes: this.#log.sizeBytes,
         source: source.state(),
       },
     });
     this.#checkpointStep = step;
+  }
+
+  #requirement(progress: number): SignalRequirement {
+    const { losses, model, vocabulary = model.config.vocabSize } = this.#options;
+    return requirementAt(losses, vocabulary, progress);
   }
 
   #due(every: number | null): boolean {
@@ -294,11 +310,17 @@ class Trainer {
   }
 }
 
-async function assertFresh(runDir: string): Promise<void> {
-  if ((await listCheckpoints(join(runDir, "checkpoints"))).length === 0) return;
-  throw new TandemError(
-    "ALREADY_EXISTS",
-    `${runDir} holds the checkpoints of a run; resume it or choose another directory`,
-    { field: "runDir" },
-  );
+function createRunner(options: TrainerOptions): StepRunner {
+  const { model, training, vocabulary = model.config.vocabSize, ownThread = true } = options;
+  const Runner = ownThread ? TrainThread : TrainStep;
+  return new Runner({
+    model,
+    vocabulary,
+    losses: options.losses,
+    optimizer: options.optimizer,
+    reduction: training.reduction,
+    microBatchSize: training.microBatchSize,
+    totalSteps: totalSteps(training, options.rolloutBatchSize),
+    threads: training.threads ?? availableParallelism(),
+  });
 }

@@ -49,9 +49,11 @@ export class WeightedText implements RolloutSource {
   #next = 0;
   #weights = 0;
   readonly #failBatch: number;
+  readonly #badTokens: boolean;
 
-  constructor(failBatch = -1) {
+  constructor(failBatch = -1, badTokens = false) {
     this.#failBatch = failBatch;
+    this.#badTokens = badTokens;
   }
 
   publish(weights: ReadonlyMap<string, Float32Array>): void {
@@ -85,7 +87,7 @@ export class WeightedText implements RolloutSource {
       sample: 0,
       epoch: index,
       prompt: Uint32Array.of(2, 3 + (row % 5)),
-      response,
+      response: this.#badTokens ? response.fill(99) : response,
       authors: new Uint8Array(length).fill(AUTHOR.student),
       finish: "length",
       stats: NO_STATS,
@@ -109,6 +111,10 @@ export interface RunVariant {
   readonly abortAfter?: number;
   readonly configDigest?: string;
   readonly learningRate?: number;
+  /** Steps in a thread of their own; starting one takes longer than the tiny run. */
+  readonly ownThread?: boolean;
+  /** The source gives ids that the model does not have. */
+  readonly badTokens?: boolean;
   /** The source fails when asked for this batch. */
   readonly failBatch?: number;
 }
@@ -122,8 +128,10 @@ export async function runTiny({
   configDigest = "digest",
   learningRate = 0.01,
   failBatch = -1,
+  ownThread = false,
+  badTokens = false,
 }: RunVariant): Promise<Awaited<ReturnType<typeof runTraining>>> {
-  const source = new WeightedText(failBatch);
+  const source = new WeightedText(failBatch, badTokens);
   const controller = new AbortController();
   const options: TrainerOptions = {
     model: initFromScratch(TINY_LLAMA, 7),
@@ -148,6 +156,7 @@ export async function runTiny({
     configDigest,
     resume,
     clock: { nowMs: () => 0 },
+    ownThread,
     abort: controller.signal,
     onStep: ({ step }) => {
       if (step === abortAfter) controller.abort();
