@@ -330,8 +330,9 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
     return { values, indices };
   }
 
-  countGreater(x: G, threshold: G): G {
-    return this.record("countGreater", [x, threshold], {});
+  countGreater(x: G, threshold: G, largest?: G): G {
+    const inputs = largest === undefined ? [x, threshold] : [x, threshold, largest];
+    return this.record("countGreater", inputs, {});
   }
 
   // ── what addition and broadcasting simplify ──

@@ -31,6 +31,8 @@ export interface InferenceOps<T extends Tensor = Tensor> extends TensorOps<T> {
   ): SlotAttentionResult<T>;
   /** The k largest along the last axis with k fed: i64 [1], 0 ≤ k ≤ size. `size` names the resulting axis. */
   topKDynamic(x: T, k: T, size: string): TopK<T>;
-  /** #{v : x[…,v] > threshold[…]} as i64; x [...,V], threshold [...]. */
-  countGreater(x: T, threshold: T): T;
+  /** #{v : x[…,v] > threshold[…]} as i64; x [...,V], threshold [...].
+   * largest: the k ≥ 1 largest of each row of x [n,V], falling; rows whose threshold is among them are counted there, which
+   * spares them three passes over V. */
+  countGreater(x: T, threshold: T, largest?: T): T;
 }

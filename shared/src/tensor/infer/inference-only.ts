@@ -36,7 +36,7 @@ export const inferenceOnlyTypes = {
     return [tensorType(x.dtype, shape), tensorType("i64", shape)];
   },
   countGreater: (inputs) => {
-    const [x, threshold] = inputsOf(inputs, 2);
+    const [x, threshold] = inputs.length === 3 ? inputsOf(inputs, 3) : inputsOf(inputs, 2);
     const shape = broadcastShapes(x.shape.slice(0, -1), threshold.shape, "countGreater");
     return [tensorType("i64", shape)];
   },

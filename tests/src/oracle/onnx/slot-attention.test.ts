@@ -105,6 +105,32 @@ describe("slotAttention", () => {
   });
 });
 
+describe("countGreater with the list of the largest", () => {
+  it("counts what plain counting counts, for limits inside, at the end of and outside the list", async () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["N", 6]);
+    const threshold = g.input("threshold", "f32", ["N"]);
+    const { values } = g.topKDynamic(x, g.input("k", "i64", [1]), "K");
+    g.output("count", g.countGreater(x, threshold, values));
+    const session = await createOrtSession(serializeGraph(g.build()), { threads: 1 });
+    const row = [4, 1, 3, 3, 0, 2];
+    const limits = [9, 4, 3, 2.5, 2, 1, 0, -1];
+    const wanted = limits.map((limit) => BigInt(row.filter((value) => value > limit).length));
+    for (const k of [1, 2, 3, 6]) {
+      for (const rows of [limits, limits.slice(0, 1)]) {
+        const feeds = {
+          x: f32Tensor(Float32Array.from(rows.flatMap(() => row)), [rows.length, 6]),
+          threshold: f32Tensor(Float32Array.from(rows), [rows.length]),
+          k: i64Tensor([k], [1]),
+        };
+        const { count } = await session.run(feeds, ["count"]);
+        assert.deepEqual([...(count?.data ?? [])], wanted.slice(0, rows.length), `k ${k}`);
+      }
+    }
+    await session.close();
+  });
+});
+
 describe("topKDynamic and countGreater", () => {
   it("takes a fed k, lists equal values by rising index, and counts what is strictly above", async () => {
     const g = new GraphBuilder();
