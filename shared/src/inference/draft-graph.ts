@@ -7,7 +7,7 @@ import type { BoundWeights } from "./bound-weights.js";
 /** The head of a model that only writes: what sampling one token per row needs, and nothing that costs more.
  *
  * Inputs: hidden [n,D]; k i64 [1]; massRows [W] and temperatures [W,1]; denseRows [E].
- * Outputs: topIds, topLogits [n,k]; masses [W,V] = exp((u − max u)/τ); dense [E,V]. */
+ * Outputs: topIds, topLogits [n,k]; masses [W,V] = softmax(u/τ); dense [E,V]. */
 export function buildDraftGraph(
   config: ModelConfig,
   weights: BoundWeights,
@@ -23,9 +23,9 @@ export function buildDraftGraph(
   builder.output("topLogits", top.values);
 
   const chosen = builder.gather(u, builder.input("massRows", "i64", ["W"]), 0); // [W,V]
-  const distance = builder.sub(chosen, builder.reduceMax(chosen, { axes: [1], keepDims: true }));
   const temperatures = builder.input("temperatures", "f32", ["W", 1]);
-  builder.output("masses", builder.exp(builder.div(distance, temperatures)));
+  // Softmax goes row by row: Exp over the whole array would take another path at its end, and bits would depend on the rows beside.
+  builder.output("masses", builder.softmax(builder.div(chosen, temperatures), 1));
 
   builder.output("dense", builder.gather(u, builder.input("denseRows", "i64", ["E"]), 0));
   return builder.build();

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
+import { invariant } from "../errors/invariant.js";
 import { uniformAt } from "../numeric/philox.js";
 import { serializeGraph } from "../onnx/serialize.js";
 import { f32Tensor, i64Tensor } from "../runtime/host-tensor.js";
@@ -18,7 +19,8 @@ type SamplingPath = "list" | "masses" | "dense";
 
 function pathOf({ temperature, topK, topP }: SamplingParams, vocabulary: number): SamplingPath {
   if (temperature === 0 || (topK > 0 && topK < vocabulary)) return "list";
-  return topP < 1 ? "dense" : "masses";
+  // Logits over a temperature this small may overflow f32.
+  return topP < 1 || temperature < 1e-3 ? "dense" : "masses";
 }
 
 /** The head of a model that only drafts: one sampled token per row, several times cheaper than the head that answers signals. */
@@ -134,6 +136,7 @@ export function sampleList(
 export function invertMasses(masses: Float32Array, uniform: number): number {
   let total = 0;
   for (let id = 0; id < masses.length; id++) total += masses[id]!;
+  invariant(total > 0 && total < Infinity, `the masses of a law add up to ${total}`);
   const target = uniform * total;
   let running = 0;
   let last = 0;

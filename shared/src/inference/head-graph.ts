@@ -31,7 +31,7 @@ export function buildHeadGraph(
   builder.output("topLogits", top.values);
 
   addNormalisers(builder, u, top);
-  addToken(builder, u, vocabulary);
+  addToken(builder, u, { list: top.values, vocabulary });
   builder.output(
     "atLogits",
     builder.takeAlongAxis(u, builder.input("atIds", "i64", ["n", "A"]), 1),
@@ -71,11 +71,18 @@ function addNormalisers(
   builder.output("restShareAt", builder.squeeze(shareAt, 2));
 }
 
-function addToken(builder: GraphBuilder, u: G, vocabulary: number): void {
+function addToken(
+  builder: GraphBuilder,
+  u: G,
+  { list, vocabulary }: { list: G; vocabulary: number },
+): void {
   const targets = builder.unsqueeze(builder.input("targets", "i64", ["n"]), 1); // [n,1]
   const own = builder.takeAlongAxis(u, targets, 1); // [n,1]
   builder.output("tokenLogit", builder.squeeze(own, 1));
-  builder.output("rank", builder.cast(builder.countGreater(u, builder.squeeze(own, 1)), "i32"));
+  builder.output(
+    "rank",
+    builder.cast(builder.countGreater(u, builder.squeeze(own, 1), list), "i32"),
+  );
 
   const rows = builder.input("massRows", "i64", ["W"]);
   const chosen = builder.gather(u, rows, 0); // [W,V]
