@@ -4,38 +4,15 @@ import { createRequire } from "node:module";
 import {
   credentials,
   loadPackageDefinition,
-  makeGenericClientConstructor,
   status,
   type Client,
-  type ServiceError,
 } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
-import { service as healthService } from "grpc-health-check";
+import { check, healthClient } from "../../helpers/health-client.js";
 import { fixtureModel, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
 import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
 
 type Answer = Record<string, unknown>;
-
-interface HealthClient extends Client {
-  check(
-    request: { service: string },
-    callback: (error: ServiceError | null, value?: { status: string }) => void,
-  ): void;
-  watch(request: { service: string }): NodeJS.ReadableStream & { cancel(): void };
-}
-
-function healthClient(address: string): HealthClient {
-  const Health = makeGenericClientConstructor(healthService as never, "Health");
-  return new Health(address, credentials.createInsecure()) as unknown as HealthClient;
-}
-
-function check(client: HealthClient, service: string): Promise<string> {
-  return new Promise((resolve, reject) =>
-    client.check({ service }, (error, value) =>
-      error === null ? resolve(value?.status ?? "") : reject(error),
-    ),
-  );
-}
 
 async function http(server: LiveServer, path: string): Promise<readonly [number, string]> {
   const response = await fetch(`http://${server.httpAddress}${path}`);
@@ -178,77 +155,5 @@ describe("operating teacher-server", { timeout: 60_000 }, () => {
     });
     assert.equal(await leaving.exited, 0);
     leaving.client.close();
-  });
-
-  it("survives kill -9 of its engine: pending items fail as UNAVAILABLE, health turns, the same draft gets its verdict afterwards", async () => {
-    const hit = await startLiveServer({
-      model: fixtureModel("llama-tied"),
-      args: ["--max-num-batched-tokens", "16"],
-    });
-    const health = healthClient(hit.grpcAddress);
-    const writing = new TeacherStream(hit.client.interleave());
-    const open = {
-      sequence: 5,
-      prompt: u32([1, 2, 3]),
-      maxResponse: 20,
-      rule: { rank: 40 },
-      sampling: { temperature: 1 },
-      signal: { token: true },
-    };
-    writing.send({ opens: [open], drafts: [{ sequence: 5, start: 0, tokens: u32([4, 5]) }] });
-    const first = (await writing.next())?.verdicts[0];
-    assert.ok(first);
-    const kept = first.accepted + (first.replacement === undefined ? 0 : 1);
-    const seen = first.replacement === undefined ? 0 : 1;
-
-    const scoring = new TeacherStream(hit.client.score());
-    const pending = new Set(Array.from({ length: 100 }, (_, id) => id));
-    scoring.send({
-      items: [...pending].map((id) => ({
-        id,
-        tokens: u32(Array(100).fill(7)),
-        from: 1,
-        signal: { token: true },
-      })),
-    });
-    await scoring.next();
-    const before = hit.enginePid();
-    process.kill(before, "SIGKILL");
-    const codes = new Set<string>();
-    while (pending.size > 0) {
-      const message = await scoring.next();
-      for (const { id, last } of message?.results ?? []) if (last) pending.delete(id);
-      for (const { id, code } of message?.errors ?? []) {
-        pending.delete(id);
-        codes.add(String(code));
-      }
-    }
-    assert.deepEqual([...codes], ["ERROR_CODE_UNAVAILABLE"]);
-    assert.equal(await check(health, "tandem.v1.Teacher"), "NOT_SERVING");
-    assert.equal((await http(hit, "/readyz"))[0], 503);
-    writing.send({
-      drafts: [{ sequence: 5, start: kept, replacementsSeen: seen, tokens: u32([8]) }],
-    });
-    assert.equal((await writing.next())?.errors[0]?.code, "ERROR_CODE_UNAVAILABLE");
-
-    for (let i = 0; i < 200 && (await check(health, "tandem.v1.Teacher")) !== "SERVING"; i++)
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(await check(health, "tandem.v1.Teacher"), "SERVING");
-    assert.notEqual(hit.enginePid(), before);
-    writing.send({
-      drafts: [{ sequence: 5, start: kept, replacementsSeen: seen, tokens: u32([8]) }],
-    });
-    const verdict = (await writing.next())?.verdicts[0];
-    assert.equal(verdict?.usage?.prefillPositions, 3 + kept - 1, "known tokens are computed again");
-
-    const calm = new TeacherStream(server.client.interleave());
-    calm.send({ opens: [open], drafts: [{ sequence: 5, start: 0, tokens: u32([4, 5]) }] });
-    await calm.next();
-    calm.send({ drafts: [{ sequence: 5, start: kept, replacementsSeen: seen, tokens: u32([8]) }] });
-    const undisturbed = (await calm.next())?.verdicts[0];
-    assert.deepEqual({ ...verdict, usage: null }, { ...undisturbed, usage: null });
-    await calm.finish();
-    health.close();
-    assert.equal(await hit.stop(), 0);
   });
 });
