@@ -1,5 +1,6 @@
 import { invariant } from "../../errors/invariant.js";
 import { TandemError } from "../../errors/tandem-error.js";
+import { sameShape } from "../../tensor/broadcast.js";
 import { dimTerms, isSymbol } from "../../tensor/dim.js";
 import type { ConstantData, OpAttributes, OpName } from "../../tensor/op-attributes.js";
 import type { DType, Dim, Shape } from "../../tensor/tensor-ops.js";
@@ -19,6 +20,8 @@ export class Lowering {
   readonly #names = new Map<GraphTensor, string>();
   readonly #emitted = new Map<string, readonly string[]>();
   readonly #needed: ReadonlySet<string>;
+  /** What a reshaped value was reshaped from. */
+  readonly #origins = new Map<string, { readonly value: string; readonly shape: Shape }>();
   readonly #offered = new Map<string, string>();
   readonly #sizeSources = new Map<string, { readonly value: string; readonly axis: number }>();
   #count = 0;
@@ -144,9 +147,18 @@ export class Lowering {
     return this.emit("Concat", parts, { attributes: { axis: { int: 0 } } });
   }
 
-  /** Reshape of a value, with as little run-time shape arithmetic as the symbols allow. */
+  /** Reshape of a value. Reshapes of reshapes start from the first value, so that equal ones are found equal. */
   reshape(value: string, from: Shape, to: Shape): string {
-    if (from.length === to.length && from.every((dim, axis) => dim === to[axis])) return value;
+    if (sameShape(from, to)) return value;
+    const origin = this.#origins.get(value) ?? { value, shape: from };
+    if (sameShape(origin.shape, to)) return origin.value;
+    const reshaped = this.#emitReshape(origin.value, origin.shape, to);
+    this.#origins.set(reshaped, origin);
+    return reshaped;
+  }
+
+  /** With as little run-time shape arithmetic as the symbols allow. */
+  #emitReshape(value: string, from: Shape, to: Shape): string {
     const spec = to.map((dim, axis) =>
       typeof dim === "number" ? dim : dim === from[axis] ? 0 : -1,
     );

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
+import { lowerGraph } from "@tandem/shared/onnx/lower/lower-graph.js";
+
+const HEADS = { heads: 4, kvHeads: 2, scale: 0.5 };
+
+function countOps(builder: GraphBuilder): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { opType } of lowerGraph(builder.build()).nodes) {
+    counts[opType] = (counts[opType] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function attentionGraph(withProbabilities: boolean): GraphBuilder {
+  const g = new GraphBuilder();
+  const q = g.input("q", "f32", ["B", "T", 16]);
+  const k = g.input("k", "f32", ["B", "T", 8]);
+  const v = g.input("v", "f32", ["B", "T", 8]);
+  g.output("y", g.causalAttention(q, k, v, HEADS));
+  if (withProbabilities) g.output("p", g.causalProbabilities(q, k, HEADS));
+  return g;
+}
+
+describe("lowerGraph", () => {
+  it("uses one attention kernel where only the output is wanted", () => {
+    assert.deepEqual(countOps(attentionGraph(false)), { Attention: 1 });
+  });
+
+  it("computes the probabilities once where they are needed besides", () => {
+    const counts = countOps(attentionGraph(true));
+    assert.equal(counts["Attention"], undefined);
+    assert.equal(counts["Softmax"], 1);
+    assert.equal(counts["FusedMatMul"], 1, "scores");
+    assert.equal(counts["MatMul"], 1, "values");
+  });
+
+  it("takes the inverse RMS from the norm where the gradient needs it", () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["N", 8]);
+    const weight = g.input("w", "f32", [8]);
+    g.output("y", g.rmsNorm(x, weight, 1e-5));
+    assert.deepEqual(countOps(g), { RMSNormalization: 1 });
+    g.output("r", g.inverseRms(x, 1e-5));
+    assert.deepEqual(countOps(g), { SimplifiedLayerNormalization: 1 });
+    g.output("other", g.inverseRms(x, 1e-6));
+    assert.equal(countOps(g)["Reciprocal"], 1, "another eps is another number");
+  });
+
+  it("takes the log-sum-exp from the softmax where the gradient needs that", () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["N", 8]);
+    g.output("lse", g.logSumExp(x, -1));
+    assert.deepEqual(countOps(g), { LogSoftmax: 1, ReduceMax: 2, Sub: 1 });
+    g.output("p", g.softmax(x, -1));
+    assert.deepEqual(countOps(g), { Softmax: 1, ReduceMax: 2, Log: 1, Sub: 1 });
+  });
+
+  it("finds equal reshapes equal, whatever they were reshaped from", () => {
+    const g = new GraphBuilder();
+    const packed = g.input("x", "f32", ["B*T", 16]);
+    g.input("like", "f32", ["B", "T"]);
+    const rows = g.reshape(packed, ["B", "T", 16]);
+    g.output("heads", g.transpose(g.reshape(packed, ["B", "T", 4, 4]), [0, 2, 1, 3]));
+    g.output("p", g.causalProbabilities(rows, rows, { heads: 4, kvHeads: 4, scale: 1 }));
+    assert.equal(countOps(g)["Transpose"], 1);
+  });
+});
