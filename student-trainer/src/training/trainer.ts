@@ -1,65 +1,25 @@
 import { mkdir } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { removeUnfinished, saveCheckpoint } from "../checkpoint/save-checkpoint.js";
-import type { StudentModel } from "../checkpoint/student-model.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
-import type { OptimizerConfig } from "../optim/optimizer-config.js";
+import {
+  removeUnfinished,
+  saveCheckpoint,
+  type CheckpointContent,
+} from "../checkpoint/save-checkpoint.js";
+import type { SignalRequirement } from "../losses/loss-set.js";
 import type { RolloutBatch } from "../rollout/rollout.js";
 import { portions, shuffledOrder } from "./minibatches.js";
+import { createStepRunner } from "./create-step-runner.js";
 import { ModelMirror } from "./model-mirror.js";
 import { assertFresh, restoreRun } from "./restore-run.js";
 import { RolloutFeed } from "./rollout-feed.js";
-import type { RolloutSource } from "./rollout-source.js";
-import { readRunLog, RunLog, type EvaluationRecord, type StepRecord } from "./run-log.js";
-import { summarizeRun, type RunSummary } from "./summary.js";
+import { readRunLog, RunLog, type EvaluationRecord } from "./run-log.js";
+import { summarizeRun } from "./summary.js";
 import { toStepRecord, type Minibatch } from "./step-record.js";
 import type { StepRunner } from "./step-runner.js";
-import { requirementAt, TrainStep } from "./train-step.js";
-import { TrainThread } from "./train-thread.js";
-import { totalSteps, type TrainingConfig } from "./training-config.js";
-
-export interface TrainerOptions {
-  /** Has the current weights whenever they are published, and at the end. */
-  readonly model: StudentModel;
-  /** V: the real vocabulary; default: the model's, padding included. */
-  readonly vocabulary?: number;
-  readonly losses: LossSet;
-  readonly training: TrainingConfig;
-  readonly optimizer: OptimizerConfig;
-  readonly source: RolloutSource;
-  /** Rollouts per batch of the source, from which `rounds` become steps. */
-  readonly rolloutBatchSize: number;
-  /** Makes these weights those of the student that writes and is evaluated. The arrays change with the next step: copy what is kept. */
-  readonly publishWeights: (weights: ReadonlyMap<string, Float32Array>) => Promise<void>;
-  /** Measures of the student with the weights just published. */
-  readonly evaluate?: (step: number) => Promise<Readonly<Record<string, number | string>>>;
-  /** Holds metrics.jsonl and checkpoints/. */
-  readonly runDir: string;
-  /** Of the resolved configuration: a checkpoint continues only under the same one. */
-  readonly configDigest: string;
-  /** Go on from the newest checkpoint. */
-  readonly resume?: boolean;
-  /** Its tokenizer files go into checkpoints. */
-  readonly tokenizerDir?: string;
-  readonly clock: { nowMs(): number };
-  /** Compute steps in a thread of their own, so that this one stays free. Default true; the bits are the same. */
-  readonly ownThread?: boolean;
-  /** Told about each record as it is written. */
-  readonly onStep?: (record: StepRecord) => void;
-  readonly onEvaluation?: (record: EvaluationRecord) => void;
-  /** Ends the run after the step in progress, with a checkpoint. */
-  readonly abort?: AbortSignal;
-}
-
-export interface TrainingResult {
-  readonly summary: RunSummary;
-  /** The last checkpoint. */
-  readonly checkpoint: string;
-  /** The run was aborted before its last step. */
-  readonly interrupted: boolean;
-}
+import { requirementAt } from "./train-step.js";
+import type { TrainerOptions, TrainingResult } from "./trainer-options.js";
+import { totalSteps } from "./training-config.js";
 
 /** Trains to the end of the run, or until it is aborted. Order: publish weights → roll out → for each pass and minibatch: schedule →
  * accumulate → clip → update → log → evaluate → checkpoint.
@@ -90,6 +50,8 @@ interface TakenBatch {
 
 class Trainer {
   readonly #options: TrainerOptions;
+  /** Until the run goes on from it. */
+  #saved: CheckpointContent | undefined;
   readonly #runner: StepRunner;
   readonly #mirror: ModelMirror;
   readonly #feed: RolloutFeed;
@@ -100,65 +62,49 @@ class Trainer {
   #checkpoint = "";
   #checkpointStep = -1;
 
-  private constructor(
-    options: TrainerOptions,
-    parts: {
-      readonly runner: StepRunner;
-      readonly mirror: ModelMirror;
-      readonly feed: RolloutFeed;
-      readonly log: RunLog;
-      readonly cursor: Cursor;
-      readonly abort: AbortSignal;
-    },
-  ) {
+  private constructor(options: TrainerOptions, saved: CheckpointContent | undefined, log: RunLog) {
+    const { model, source, training, publishWeights } = options;
+    const { step = 0, round = 0, stepInRound = 0 } = saved?.state ?? {};
+    const batches = saved?.batches ?? [];
+    // A batch of which no step was made is taken again, like those behind it.
+    const [inUse, ahead] = stepInRound > 0 ? [batches[0], batches.slice(1)] : [undefined, batches];
     this.#options = options;
-    this.#runner = parts.runner;
-    this.#mirror = parts.mirror;
-    this.#feed = parts.feed;
-    this.#log = parts.log;
-    this.#cursor = parts.cursor;
-    this.#abort = parts.abort;
-    this.#totalSteps = totalSteps(options.training, options.rolloutBatchSize);
+    this.#saved = saved;
+    this.#log = log;
+    this.#totalSteps = totalSteps(training, options.rolloutBatchSize);
+    this.#cursor = { step, round, stepInRound, batch: inUse };
+    this.#abort = options.abort ?? new AbortController().signal;
+    this.#runner = createStepRunner(options);
+    this.#mirror = new ModelMirror(model, this.#runner);
+    this.#feed = new RolloutFeed(
+      {
+        source,
+        publishWeights: async () => publishWeights((await this.#mirror.sync()).weights),
+        staleness: training.staleness,
+        abort: this.#abort,
+      },
+      ahead,
+    );
   }
 
   static async open(options: TrainerOptions): Promise<Trainer> {
-    const { training, model, runDir, source } = options;
+    const { runDir, resume = false } = options;
     await mkdir(join(runDir, "checkpoints"), { recursive: true });
     await removeUnfinished(join(runDir, "checkpoints"));
-    if (options.resume !== true) await assertFresh(runDir);
-    const saved = options.resume === true ? await restoreRun(options) : undefined;
-    const abort = options.abort ?? new AbortController().signal;
-    const runner = createRunner(options);
-    const mirror = new ModelMirror(model, runner);
-    if (saved !== undefined) {
-      await runner.restoreOptimizer({ updates: saved.state.updates, moments: saved.moments });
-    }
-    const batches = saved?.batches ?? [];
-    // A batch of which no step was made is taken again, like those behind it.
-    const inUse = saved !== undefined && saved.state.stepInRound > 0 ? batches[0] : undefined;
-    const feed = new RolloutFeed(
-      {
-        source,
-        publishWeights: async () => options.publishWeights((await mirror.sync()).weights),
-        staleness: training.staleness,
-        abort,
-      },
-      inUse === undefined ? batches : batches.slice(1),
-    );
+    if (!resume) await assertFresh(runDir);
+    const saved = resume ? await restoreRun(options) : undefined;
     const log = await RunLog.open(join(runDir, "metrics.jsonl"), saved?.state.metricsBytes ?? 0);
-    const cursor: Cursor = {
-      step: saved?.state.step ?? 0,
-      round: saved?.state.round ?? 0,
-      stepInRound: saved?.state.stepInRound ?? 0,
-      batch: inUse,
-    };
-    return new Trainer(options, { runner, mirror, feed, log, cursor, abort });
+    return new Trainer(options, saved, log);
   }
 
   async run(): Promise<TrainingResult> {
     const cursor = this.#cursor;
     const begin = cursor.step;
-    if (this.#options.resume !== true) {
+    if (this.#saved !== undefined) {
+      const { state, moments } = this.#saved;
+      await this.#runner.restoreOptimizer({ updates: state.updates, moments });
+      this.#saved = undefined;
+    } else {
       await this.#evaluate();
       // A run killed before its first checkpoint can be resumed too.
       if (this.#options.training.checkpointEvery !== null) await this.#save();
@@ -308,19 +254,4 @@ class Trainer {
   #now(): number {
     return this.#options.clock.nowMs();
   }
-}
-
-function createRunner(options: TrainerOptions): StepRunner {
-  const { model, training, vocabulary = model.config.vocabSize, ownThread = true } = options;
-  const Runner = ownThread ? TrainThread : TrainStep;
-  return new Runner({
-    model,
-    vocabulary,
-    losses: options.losses,
-    optimizer: options.optimizer,
-    reduction: training.reduction,
-    microBatchSize: training.microBatchSize,
-    totalSteps: totalSteps(training, options.rolloutBatchSize),
-    threads: training.threads ?? availableParallelism(),
-  });
 }

@@ -15,7 +15,8 @@ import {
 } from "@tandem/student-trainer/rollout/rollout.js";
 import type { JsonValue, RolloutSource } from "@tandem/student-trainer/training/rollout-source.js";
 import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";
-import { runTraining, type TrainerOptions } from "@tandem/student-trainer/training/trainer.js";
+import { runTraining } from "@tandem/student-trainer/training/trainer.js";
+import type { TrainerOptions } from "@tandem/student-trainer/training/trainer-options.js";
 import { trainingSchema } from "@tandem/student-trainer/training/training-config.js";
 
 export const TINY_LLAMA: LlamaConfig = {
