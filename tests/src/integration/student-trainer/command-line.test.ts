@@ -41,16 +41,7 @@ describe("student-trainer", () => {
   ];
 
   it("explains itself, with examples", async () => {
-    for (const command of [
-      "",
-      "train",
-      "evaluate",
-      "generate",
-      "rollout",
-      "score",
-      "export",
-      "init",
-    ]) {
+    for (const command of ["", "train", "score"]) {
       const { code, stdout } = await runTrainer(...(command === "" ? [] : [command]), "--help");
       assert.equal(code, 0);
       assert.match(stdout, /student-trainer .*\n/);
@@ -152,7 +143,7 @@ describe("student-trainer", () => {
   });
 
   it("saves a checkpoint when it is interrupted, exits with 130, and goes on from there", async () => {
-    const args = ["train", ...sets("interrupted", "training.steps=400")];
+    const args = ["train", ...sets("interrupted", ...skd(), "training.steps=400")];
     const run = startTrainer(args);
     await run.seen(/step 10\//);
     run.process.kill("SIGINT");
@@ -163,6 +154,13 @@ describe("student-trainer", () => {
     await resumed.seen(/step [2-9]0\//);
     resumed.process.kill("SIGINT");
     assert.equal((await resumed.done).code, 130);
+  });
+
+  it("can be interrupted while it waits for its teacher", async () => {
+    const run = startTrainer(["train", ...sets("c", ...skd(), `teacher.address=${DEAD}`)]);
+    await run.seen(/waiting for the teacher/);
+    run.process.kill("SIGINT");
+    assert.equal((await run.done).code, 130);
   });
 
   for (const kind of ["on-policy", "sequence", "mixed", "skd"]) {

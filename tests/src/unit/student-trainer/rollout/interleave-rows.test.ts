@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
 
 import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
@@ -8,7 +8,11 @@ import { StudentEngine } from "@tandem/student-trainer/rollout/student-engine.js
 import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
 import { TEACHER_DEFAULTS } from "@tandem/student-trainer/teacher/teacher-options.js";
 
-import { startScriptedTeacher, type Script } from "../../../helpers/scripted-teacher.js";
+import {
+  startScriptedTeacher,
+  type Script,
+  type ScriptedTeacher,
+} from "../../../helpers/scripted-teacher.js";
 import { TOY_STOP, TOY_TEACHER, TOY_VOCABULARY, toyLogits } from "../../../helpers/toy-law.js";
 import { interleaveOneByOne } from "../../../helpers/toy-oracle.js";
 import { ToyRunner } from "../../../helpers/toy-runner.js";
@@ -43,8 +47,16 @@ interface Pace {
   readonly script?: Script;
 }
 
+/** One healthy teacher for all tests that do not disturb theirs. */
+let healthy: ScriptedTeacher;
+before(async () => {
+  healthy = await startScriptedTeacher();
+});
+after(() => healthy.close());
+
 async function write({ blockLength, draftAhead, concurrency, script }: Pace) {
-  const server = await startScriptedTeacher(script);
+  const server = script === undefined ? healthy : await startScriptedTeacher(script);
+  const countsBefore = { ...server.counts };
   const teacher = await TeacherClient.connect({
     ...TEACHER_DEFAULTS,
     retryTimeoutMs: 5_000,
@@ -74,11 +86,24 @@ async function write({ blockLength, draftAhead, concurrency, script }: Pace) {
       },
       concurrency,
     });
-    return { rollouts, counts: server.counts };
+    return { rollouts, counts: difference(server.counts, countsBefore) };
   } finally {
     teacher.close();
-    await server.close();
+    if (server !== healthy) await server.close();
   }
+}
+
+function difference(
+  now: ScriptedTeacher["counts"],
+  then: ScriptedTeacher["counts"],
+): ScriptedTeacher["counts"] {
+  return {
+    streams: now.streams - then.streams,
+    opens: now.opens - then.opens,
+    drafts: now.drafts - then.drafts,
+    stales: now.stales - then.stales,
+    computed: now.computed - then.computed,
+  };
 }
 
 type Written = Awaited<ReturnType<typeof write>>;
@@ -105,7 +130,7 @@ describe("interleaveRows", () => {
 
   for (const blockLength of [1, 3, 8]) {
     for (const draftAhead of [0, 1, 2]) {
-      for (const concurrency of [1, 5, 12]) {
+      for (const concurrency of [1, 5]) {
         it(`writes what the token-by-token loop writes: γ ${blockLength}, ahead ${draftAhead}, rows ${concurrency}`, async () => {
           assertAsOneByOne(await write({ blockLength, draftAhead, concurrency }));
         });

@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+import { loadTokenizer, type Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
+import { evaluateStudent } from "@tandem/student-trainer/evaluation/evaluate-student.js";
+import { interleaveRows } from "@tandem/student-trainer/rollout/interleave-rows.js";
+import { scoreRollouts } from "@tandem/student-trainer/rollout/score-rollouts.js";
+import { StudentEngine } from "@tandem/student-trainer/rollout/student-engine.js";
+import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
+import { TEACHER_DEFAULTS } from "@tandem/student-trainer/teacher/teacher-options.js";
+
+import { startLiveServer, type LiveServer } from "../../helpers/live-server.js";
+import { RolloutOracle } from "../../helpers/rollout-oracle.js";
+import { makeRolloutPair, PAIR_EOS, type RolloutPair } from "../../helpers/rollout-pair.js";
+
+const SPEC = { ...NO_SIGNAL, topK: 5, token: true, moments: true, taus: [0.7, 2] };
+const PROMPTS = Array.from({ length: 6 }, (_, row) =>
+  Uint32Array.from({ length: 2 + row }, (__, i) => 2 + ((5 * row + i) % 16)),
+);
+
+describe("the teacher's signal at the student", () => {
+  let pair: RolloutPair;
+  let server: LiveServer;
+  let teacher: TeacherClient;
+  let engine: StudentEngine;
+  let runner: ModelRunner;
+  let tokenizer: Tokenizer;
+
+  before(async () => {
+    pair = await makeRolloutPair();
+    server = await startLiveServer({ model: pair.teacherDir });
+    runner = await ModelRunner.load({ dir: pair.studentDir, threads: 1 });
+    engine = new StudentEngine(runner);
+    tokenizer = await loadTokenizer(pair.studentDir);
+    teacher = await TeacherClient.connect({
+      ...TEACHER_DEFAULTS,
+      maxLogitError: 0,
+      addresses: [server.grpcAddress],
+      random: () => 0,
+    });
+  });
+  after(async () => {
+    teacher?.close();
+    await runner?.close();
+    await server?.stop();
+    await pair?.remove();
+  });
+
+  it("of the verifying pass is the one that a second pass over the text would bring, bit for bit", async () => {
+    const { rollouts } = await interleaveRows({
+      engine,
+      teacher,
+      orders: PROMPTS.map((prompt, row) => ({ row, sample: 0, epoch: 0, prompt })),
+      settings: {
+        runSeed: 2,
+        blockLength: 4,
+        draftAhead: 1,
+        maxResponse: 16,
+        stopIds: new Set([PAIR_EOS]),
+        sampling: { temperature: 1, topK: 0, topP: 1 },
+        studentTopK: 3,
+      },
+      request: {
+        stopIds: [PAIR_EOS],
+        rule: { kind: "rank", k: 4 },
+        sampling: { temperature: 0.5, topK: 0, topP: 1 },
+        signal: SPEC,
+      },
+      concurrency: 4,
+    });
+    const again = await scoreRollouts(
+      rollouts.map(({ signal: _s, atIds: _a, ...rollout }) => rollout),
+      { teacher, engine, spec: SPEC, studentTopK: 3, runSeed: 2 },
+    );
+    assert.deepEqual(
+      again.rollouts.map(({ signal }) => signal),
+      rollouts.map(({ signal }) => signal),
+    );
+    assert.deepEqual(
+      again.rollouts.map(({ atIds }) => atIds),
+      rollouts.map(({ atIds }) => atIds),
+    );
+  });
+
+  it("of its own text is the one that a second pass brings", async () => {
+    const responses = await teacher.generate({
+      items: PROMPTS.map((prompt, row) => ({ prompt, rngKey: row })),
+      sampling: { temperature: 1, topK: 0, topP: 1 },
+      maxResponse: 12,
+      stopIds: [PAIR_EOS],
+      runSeed: 4,
+      signal: SPEC,
+    });
+    for (const [i, { tokens, signal, finish }] of responses.entries()) {
+      assert.equal(finish, tokens.at(-1) === PAIR_EOS ? "stop" : "length");
+      const prompt = PROMPTS[i] as Uint32Array;
+      const scored = await teacher.score({
+        tokens: Uint32Array.of(...prompt, ...tokens),
+        from: prompt.length,
+        signal: SPEC,
+      });
+      assert.deepEqual(signal, scored.signal);
+    }
+  });
+
+  it("measures the student: KL over all ids where the list holds them all", async () => {
+    const rows = PROMPTS.map((prompt, index) => ({
+      index,
+      promptText: "",
+      prompt,
+      answerText: "",
+    }));
+    const { rows: evaluated, measures } = await evaluateStudent({
+      engine,
+      rows,
+      config: { rows: 6, concurrency: 4, teacherRows: 6 },
+      codec: tokenizer,
+      maxResponse: 8,
+      stopIds: [PAIR_EOS],
+      teacher,
+    });
+    const oracle = await RolloutOracle.open(pair.studentDir, pair.teacherDir);
+    let [kl, best, logProbability, count] = [0, 0, 0, 0];
+    for (const { row, response } of evaluated) {
+      for (const [i, token] of response.tokens.entries()) {
+        const context = Uint32Array.of(...row.prompt, ...response.tokens.subarray(0, i));
+        const p = logSoftmax(await oracle.law("teacher", context));
+        const q = logSoftmax(await oracle.law("student", context));
+        assert.equal(token, q.indexOf(Math.max(...q)), "answers are greedy");
+        kl += p.reduce((sum, logP, id) => sum + Math.exp(logP) * (logP - (q[id] ?? NaN)), 0);
+        best += (p[token] ?? NaN) === Math.max(...p) ? 1 : 0;
+        logProbability += p[token] ?? NaN;
+        count++;
+      }
+    }
+    await oracle.close();
+    assert.ok(Math.abs((measures.teacherKl ?? NaN) - kl / count) < 1e-4);
+    assert.equal(measures.teacherAgreement, best / count);
+    assert.ok(Math.abs((measures.teacherLogProbability ?? NaN) - logProbability / count) < 1e-4);
+  });
+});
+
+/** float64. */
+function logSoftmax(logits: Float32Array): number[] {
+  const max = Math.max(...logits);
+  const lse = max + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - max), 0));
+  return Array.from(logits, (logit) => logit - lse);
+}
