@@ -1,15 +1,12 @@
-import { mkdir, stat, readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 
-import { downloadFileToCacheDir, listFiles, modelInfo, type HubApiError } from "@huggingface/hub";
+import type { HubApiError } from "@huggingface/hub";
 
 import { TandemError } from "../errors/tandem-error.js";
-import { writeFileAtomic } from "./write-file-atomic.js";
+import { downloadSnapshot, type HubAccess } from "./download-snapshot.js";
 
-/** Which files of a hub repository make a model for us; pickles, other formats and sub-folders are left there. */
-const WANTED_FILE =
-  /^(?:[^/]*\.safetensors(?:\.index\.json)?|[^/]*config\.json|tokenizer[^/]*\.json|special_tokens_map\.json|added_tokens\.json|vocab\.json|merges\.txt|chat_template\.(?:jinja|json))$/;
 const HUB_ID = /^[\w.-]+\/[\w.-]+$/;
 
 export interface ResolveModelOptions {
@@ -38,11 +35,10 @@ export async function resolveModel(
     );
   }
   const { revision = "main", env = process.env } = options;
-  const cacheDir = hubCacheDir(env);
-  const repoDir = join(cacheDir, `models--${model.replace("/", "--")}`);
+  const repoDir = join(hubCacheDir(env), `models--${model.replace("/", "--")}`);
   if (isSet(env["HF_HUB_OFFLINE"])) return cachedSnapshot(model, repoDir, revision);
   try {
-    return await download(model, { ...options, revision, env, cacheDir, repoDir });
+    return await downloadSnapshot(model, { revision, repoDir, access: hubAccess(options) });
   } catch (cause) {
     // As huggingface_hub does: without the network, what was fetched before is good enough.
     const cached = isNetworkFailure(cause)
@@ -60,36 +56,19 @@ export function hubCacheDir(env: Readonly<Record<string, string | undefined>>): 
   return env["HF_HUB_CACHE"] ?? env["HUGGINGFACE_HUB_CACHE"] ?? join(home, "hub");
 }
 
-interface DownloadOptions extends ResolveModelOptions {
-  readonly revision: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cacheDir: string;
-  readonly repoDir: string;
-}
-
-async function download(
-  model: string,
-  { revision, env, cacheDir, repoDir, fetch }: DownloadOptions,
-): Promise<string> {
+function hubAccess({ env = process.env, fetch }: ResolveModelOptions): HubAccess {
   const token = env["HF_TOKEN"];
-  const common = {
-    ...(env["HF_ENDPOINT"] === undefined ? {} : { hubUrl: env["HF_ENDPOINT"].replace(/\/+$/, "") }),
-    ...(token === undefined || token === "" ? {} : { accessToken: token }),
-    ...(fetch === undefined ? {} : { fetch }),
+  if (token !== undefined && token !== "" && !token.startsWith("hf_")) {
+    throw new TandemError(
+      "UNAUTHENTICATED",
+      "HF_TOKEN does not look like a token: it must start with hf_",
+    );
+  }
+  return {
+    ...(env["HF_ENDPOINT"] && { hubUrl: env["HF_ENDPOINT"].replace(/\/+$/, "") }),
+    ...(token && { accessToken: token }),
+    ...(fetch && { fetch }),
   };
-  const { sha } = await modelInfo({ name: model, revision, additionalFields: ["sha"], ...common });
-  const repo = { type: "model", name: model } as const;
-  for await (const entry of listFiles({ repo, revision: sha, ...common })) {
-    if (entry.type !== "file" || !WANTED_FILE.test(entry.path)) continue;
-    await downloadFileToCacheDir({ repo, path: entry.path, revision: sha, cacheDir, ...common });
-  }
-  if (revision !== sha) {
-    // Written last: a snapshot that is named is whole.
-    const ref = join(repoDir, "refs", revision);
-    await mkdir(dirname(ref), { recursive: true });
-    await writeFileAtomic(ref, [Buffer.from(sha)]);
-  }
-  return join(repoDir, "snapshots", sha);
 }
 
 async function cachedSnapshot(model: string, repoDir: string, revision: string): Promise<string> {
