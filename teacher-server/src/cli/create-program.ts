@@ -33,8 +33,16 @@ export function createProgram(run: (line: CommandLine) => Promise<void>): Comman
   const program = new Command("teacher-server")
     .description("Serves a language model as a teacher over gRPC (tandem.v1.Teacher).")
     .exitOverride()
-    .option("--config <file>", "YAML or JSON file of options")
-    .option("--print-config", "print the resolved configuration as YAML and exit")
+    .addOption(
+      new Option("--config <file>", "YAML or JSON file of options").env(
+        `${ENVIRONMENT_PREFIX}CONFIG`,
+      ),
+    )
+    .addOption(
+      new Option("--print-config", "print the resolved configuration as YAML and exit").env(
+        `${ENVIRONMENT_PREFIX}PRINT_CONFIG`,
+      ),
+    )
     .addHelpText("after", EXAMPLES);
   for (const [field, schema] of Object.entries(serverConfigSchema.shape))
     program.addOption(toOption(field, schema));

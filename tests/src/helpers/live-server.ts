@@ -94,11 +94,25 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
   };
 }
 
+export interface ServerEnd {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs `teacher-server` to its end, for command lines that do not serve. */
-export async function runTeacherServer(
+export function runTeacherServer(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+): Promise<ServerEnd> {
+  return spawnTeacherServer(args, env).ended;
+}
+
+/** Starts `teacher-server` without waiting for anything. */
+export function spawnTeacherServer(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): { readonly ended: Promise<ServerEnd>; readonly kill: (signal: NodeJS.Signals) => void } {
   const child = spawn(process.execPath, [BIN, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },
@@ -106,8 +120,10 @@ export async function runTeacherServer(
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { code, stdout, stderr };
+  const ended = new Promise<ServerEnd>((resolve) =>
+    child.once("close", (code) => resolve({ code, stdout, stderr })),
+  );
+  return { ended, kill: (signal) => child.kill(signal) };
 }
 
 function onLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {

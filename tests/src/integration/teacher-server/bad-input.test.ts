@@ -78,7 +78,7 @@ const interleaveFaults: readonly (readonly [string, InterleaveRequest, ErrorCode
   ],
 ];
 
-describe("bad input to a running teacher-server", { timeout: 60_000 }, () => {
+describe("bad input to a running teacher-server", { timeout: 180_000 }, () => {
   let server: LiveServer;
   before(async () => {
     server = await startLiveServer({ model: fixtureModel("llama-tied") });

@@ -26,7 +26,7 @@ function rewriteConfig(dir: string, change: Readonly<Record<string, unknown>>): 
   writeFileSync(file, JSON.stringify({ ...config, ...change }));
 }
 
-describe("teacher-server on the command line", { timeout: 60_000 }, () => {
+describe("teacher-server on the command line", { timeout: 180_000 }, () => {
   it("prints help with examples and exits 0", async () => {
     const { code, stdout } = await runTeacherServer(["--help"]);
     assert.equal(code, 0);
@@ -80,6 +80,14 @@ describe("teacher-server on the command line", { timeout: 60_000 }, () => {
       { maxNumSeqs, maxLogprobs, threads, host },
       { maxNumSeqs: 3, maxLogprobs: 5, threads: 7, host: "127.0.0.1" },
     );
+  });
+
+  it("finds its configuration file through the environment as well", async () => {
+    const file = join(folder, "by-environment.yaml");
+    writeFileSync(file, `model: ${tiny}\nmax-num-seqs: 9\n`);
+    const { code, stdout } = await runTeacherServer(["--print-config"], { TANDEM_CONFIG: file });
+    assert.equal(code, 0);
+    assert.equal((parse(stdout) as { maxNumSeqs: number }).maxNumSeqs, 9);
   });
 
   const failures: readonly (readonly [string, () => readonly string[], RegExp])[] = [

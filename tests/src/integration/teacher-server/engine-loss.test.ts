@@ -67,7 +67,7 @@ async function write(
   return { verdicts, lost: lostDrafts };
 }
 
-describe("kill -9 of the engine process", { timeout: 60_000 }, () => {
+describe("kill -9 of the engine process", { timeout: 180_000 }, () => {
   let server: LiveServer;
   let health: ReturnType<typeof healthClient>;
   before(async () => {

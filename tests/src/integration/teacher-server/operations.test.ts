@@ -1,15 +1,19 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { once } from "node:events";
 import { createRequire } from "node:module";
-import {
-  credentials,
-  loadPackageDefinition,
-  status,
-  type Client,
-} from "@grpc/grpc-js";
+import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { credentials, loadPackageDefinition, status, type Client } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
+import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
 import { check, healthClient } from "../../helpers/health-client.js";
-import { fixtureModel, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
+import {
+  fixtureModel,
+  spawnTeacherServer,
+  startLiveServer,
+  type LiveServer,
+} from "../../helpers/live-server.js";
 import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
 
 type Answer = Record<string, unknown>;
@@ -19,7 +23,16 @@ async function http(server: LiveServer, path: string): Promise<readonly [number,
   return [response.status, await response.text()];
 }
 
-describe("operating teacher-server", { timeout: 60_000 }, () => {
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as { readonly port: number };
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+describe("operating teacher-server", { timeout: 180_000 }, () => {
   let server: LiveServer;
   before(async () => {
     server = await startLiveServer({ model: fixtureModel("llama-tied") });
@@ -132,6 +145,61 @@ describe("operating teacher-server", { timeout: 60_000 }, () => {
     assert.deepEqual(seen, ["SERVING", "NOT_SERVING"]);
     health.close();
     leaving.client.close();
+  });
+
+  it("ends at once on a second signal", async () => {
+    const leaving = await startLiveServer({
+      model: fixtureModel("llama-tied"),
+      args: ["--max-num-batched-tokens", "4"],
+    });
+    const stream = new TeacherStream(leaving.client.score());
+    const items = Array.from({ length: 400 }, (_, id) => ({
+      id,
+      tokens: u32(Array(120).fill(1)),
+      from: 1,
+      signal: { token: true },
+    }));
+    stream.send({ items });
+    await stream.next();
+    leaving.process.kill("SIGTERM");
+    while (!leaving.logs.some(({ event }) => event === "signal")) await delay(10);
+    leaving.process.kill("SIGTERM");
+    assert.equal(await leaving.exited, 130);
+    leaving.client.close();
+  });
+
+  it("is not serving, and says so to callers, while its model loads", async () => {
+    const port = await freePort();
+    const args = [
+      "--model",
+      fixtureModel("llama-tied"),
+      "--port",
+      String(port),
+      "--http-port",
+      "0",
+    ];
+    const loading = spawnTeacherServer(args);
+    const address = `127.0.0.1:${port}`;
+    let first: readonly [string, number | undefined] | undefined;
+    for (let i = 0; i < 2000 && first === undefined; i++) {
+      // A client that was refused once waits a second before it tries again: a new one each time.
+      const client = new (loadTeacherProto().Teacher)(address, credentials.createInsecure());
+      const probe = healthClient(address);
+      const described = new Promise<number | undefined>((resolve) =>
+        client.describe({}, (error) => resolve(error?.code)),
+      );
+      const health = await check(probe, "").catch(() => undefined);
+      if (health !== undefined) first = [health, await described];
+      probe.close();
+      client.close();
+      await delay(5);
+    }
+    assert.deepEqual(first, ["NOT_SERVING", status.UNAVAILABLE]);
+    const health = healthClient(address);
+    while ((await check(health, "")) !== "SERVING") await delay(20);
+    health.close();
+    loading.kill("SIGTERM");
+    assert.equal((await loading.ended).code, 0);
   });
 
   it("cuts work off when the shutdown timeout is over", async () => {

@@ -21,7 +21,7 @@ async function gauge(server: LiveServer, name: string): Promise<number> {
   return Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1]);
 }
 
-describe("streams of teacher-server", { timeout: 60_000 }, () => {
+describe("streams of teacher-server", { timeout: 180_000 }, () => {
   let server: LiveServer;
   before(async () => {
     server = await startLiveServer({

@@ -68,7 +68,7 @@ async function score(
   );
 }
 
-describe("scoring over gRPC", { timeout: 60_000 }, () => {
+describe("scoring over gRPC", { timeout: 180_000 }, () => {
   let server: LiveServer;
   let narrow: LiveServer;
   let together: Map<number, TeacherSignal>;
