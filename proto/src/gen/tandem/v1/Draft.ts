@@ -6,7 +6,8 @@
  * 
  * Several drafts of a sequence may be unanswered: each assumes that all before it were accepted. `replacements_seen` counts the
  * replacements of this sequence that the client knew of; a draft that lags behind is answered `stale` and computes nothing.
- * A draft that was answered already may be sent again and gets the same verdict.
+ * A draft that was answered already may be sent again and gets the same verdict. A draft behind the end of a finished sequence is `stale`.
+ * When a draft fails (timeout, cancel, lost engine) those queued behind it fail with the same code: they were built on it.
  */
 export interface Draft {
   'sequence'?: (number);
@@ -36,7 +37,8 @@ export interface Draft {
  * 
  * Several drafts of a sequence may be unanswered: each assumes that all before it were accepted. `replacements_seen` counts the
  * replacements of this sequence that the client knew of; a draft that lags behind is answered `stale` and computes nothing.
- * A draft that was answered already may be sent again and gets the same verdict.
+ * A draft that was answered already may be sent again and gets the same verdict. A draft behind the end of a finished sequence is `stale`.
+ * When a draft fails (timeout, cancel, lost engine) those queued behind it fail with the same code: they were built on it.
  */
 export interface Draft__Output {
   'sequence': (number);

@@ -12,7 +12,8 @@ export interface ScoreItem {
    */
   'tokens'?: (Buffer | Uint8Array | string);
   /**
-   * First row wanted, 1 <= from <= T. Rows from .. T-1 are answered, and row T too (the law behind the last token) if `next` is set.
+   * First row wanted, 1 <= from <= T. Rows from .. T-1 are answered, and row T too (the law behind the last token) if `next` is set; its
+   * token_logit and rank are those of the teacher's best token, since the sequence has none there.
    */
   'from'?: (number);
   'next'?: (boolean);
@@ -47,7 +48,8 @@ export interface ScoreItem__Output {
    */
   'tokens': (Buffer);
   /**
-   * First row wanted, 1 <= from <= T. Rows from .. T-1 are answered, and row T too (the law behind the last token) if `next` is set.
+   * First row wanted, 1 <= from <= T. Rows from .. T-1 are answered, and row T too (the law behind the last token) if `next` is set; its
+   * token_logit and rank are those of the teacher's best token, since the sequence has none there.
    */
   'from': (number);
   'next': (boolean);
