@@ -69,6 +69,11 @@ export class DraftRow {
     );
   }
 
+  /** Are there unanswered blocks, so that what is drafted now rests on a guess? */
+  get isGuessing(): boolean {
+    return this.#unanswered > 0;
+  }
+
   /** The next student step: everything its slot lacks, and one token drawn behind it. */
   toStepRow(): StepRow {
     const { sampling, runSeed, maxResponse, studentTopK } = this.#settings;

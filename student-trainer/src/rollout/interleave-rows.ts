@@ -33,13 +33,19 @@ export interface WrittenRollouts {
 }
 
 /** Rows are written in two halves: one is drafted while the other's blocks are with the teacher. */
-const HALVES = 2;
+const HALVES = [0, 1] as const;
 
 interface Live {
   readonly row: DraftRow;
   readonly sequence: OpenSequence;
   readonly index: number;
   readonly half: number;
+}
+
+interface Turn {
+  readonly rows: Set<Live>;
+  /** The rows have unanswered blocks. */
+  readonly isGuess: boolean;
 }
 
 interface Arrival {
@@ -70,7 +76,7 @@ class InterleavedWriter {
   #nextOrder = 0;
   #half = 0;
   /** Rows of the current half that have not finished their block. */
-  #turn = new Set<Live>();
+  #turn: Turn = { rows: new Set(), isGuess: false };
   #teacherWaitMs = 0;
 
   constructor(options: InterleaveOptions) {
@@ -120,21 +126,32 @@ class InterleavedWriter {
   }
 
   #smallerHalf(): number {
-    const sizes = Array.from({ length: HALVES }, () => 0);
-    for (const { half } of this.#live) sizes[half] = (sizes[half] as number) + 1;
+    const sizes = HALVES.map((half) => [...this.#live].filter((live) => live.half === half).length);
     return sizes.indexOf(Math.min(...sizes));
   }
 
-  /** The rows of the next student step: those of the current half that are inside a block, else the other half's, else none. */
+  /** The rows of the next student step: those of the current half that are inside a block, else the other half's. Only when every row waits
+   * for a verdict are blocks written on the guess that the ones before them pass; none: nothing can be written. */
   #choose(): Live[] {
-    for (const live of this.#turn) if (!live.row.canDraft) this.#turn.delete(live);
-    for (let tried = 0; this.#turn.size === 0 && tried < HALVES; tried++) {
-      this.#half = (this.#half + 1) % HALVES;
-      for (const live of this.#live) {
-        if (live.half === this.#half && live.row.canDraft) this.#turn.add(live);
-      }
+    const { rows, isGuess } = this.#turn;
+    for (const live of rows) if (!live.row.canDraft) rows.delete(live);
+    if (rows.size > 0 && !isGuess) return [...rows];
+    const certain = this.#nextTurn((live) => live.row.canDraft && !live.row.isGuessing);
+    if (certain.size > 0) this.#turn = { rows: certain, isGuess: false };
+    else if (rows.size === 0) {
+      this.#turn = { rows: this.#nextTurn((live) => live.row.canDraft), isGuess: true };
     }
-    return [...this.#turn];
+    return [...this.#turn.rows];
+  }
+
+  /** Rows of the other half, or of this one again. */
+  #nextTurn(mayDraft: (live: Live) => boolean): Set<Live> {
+    for (let tried = 0; tried < HALVES.length; tried++) {
+      this.#half = (this.#half + 1) % HALVES.length;
+      const rows = [...this.#live].filter((live) => live.half === this.#half && mayDraft(live));
+      if (rows.length > 0) return new Set(rows);
+    }
+    return new Set();
   }
 
   async #draft(rows: readonly Live[]): Promise<void> {
@@ -143,7 +160,7 @@ class InterleavedWriter {
     rows.forEach((live, i) => {
       const block = live.row.takeToken(result.rows[i] as (typeof result.rows)[number]);
       if (block === undefined) return;
-      this.#turn.delete(live);
+      this.#turn.rows.delete(live);
       this.#send(live, block);
     });
     // The model blocks this thread while it computes: let drafts out and verdicts in between two steps.
@@ -180,7 +197,7 @@ class InterleavedWriter {
 
   #retire(live: Live): void {
     this.#live.delete(live);
-    this.#turn.delete(live);
+    this.#turn.rows.delete(live);
     this.#options.engine.release(live.row.cache);
     live.sequence.close();
   }

@@ -2,7 +2,7 @@
  * all rows batched, in the same run. Options: --teacher DIR (the demo's), --student DIR or --layers LIST (0,2,4: some of the teacher's layers),
  * --data FILE (JSON lines; the demo's problems) --prompt FIELD --chat, --rows N (8), --max-response N (48), --block N (6), --ahead N (1), --rank K (2),
  * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (5), --threads N (all), --python FILE
- * (TANDEM_PYTHON; without it only our side is measured). */
+ * (TANDEM_PYTHON; without it, or empty, only our side is measured). */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
@@ -58,7 +58,7 @@ export async function run(args: string[]): Promise<object> {
   try {
     const setup = await prepare(flags, dir);
     const ours = await measureOurs(setup);
-    const python = flags.python;
+    const python = flags.python === "" ? undefined : flags.python;
     const peer = python === undefined ? undefined : await measurePeer(setup, python);
     const fastest = Math.max(
       ...[peer?.one, peer?.batched].map((rates) => median(rates?.tokensPerSecond ?? [])),

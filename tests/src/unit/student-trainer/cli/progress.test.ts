@@ -25,10 +25,8 @@ describe("Progress", () => {
     const progress = new Progress(out);
     progress.show(FACTS);
     progress.note("a note");
-    assert.match(
-      written[0] ?? "",
-      /^\r\u001b\[2K\[█+·+\] 10\/40 loss 1\.2346 · 322 tokens\/s · accepted 87\.7 %/,
-    );
+    assert.ok(written[0]?.startsWith("\r\u001b[2K["));
+    assert.match(written[0] ?? "", /█+·+\] 10\/40 loss 1\.2346 · 322 tokens\/s · accepted 87\.7 %/);
     assert.deepEqual(written.slice(1), ["\n", "a note\n"]);
   });
 
