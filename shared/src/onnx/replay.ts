@@ -130,7 +130,11 @@ export function replay<T extends Tensor>(
 ): ReadonlyMap<string, T> {
   const sizes = bindSizes(graph, feeds);
   const values = new Map<GraphTensor, T>();
-  const valueOf = (tensor: GraphTensor): T => at([values.get(tensor) as T], 0);
+  const valueOf = (tensor: GraphTensor): T => {
+    const value = values.get(tensor);
+    invariant(value !== undefined, `${tensor.node.kind} is computed before its use`);
+    return value;
+  };
   for (const node of graph.nodes) {
     const results = replayNode(node, ops, { inputs: node.inputs.map(valueOf), feeds, sizes });
     node.outputs.forEach((output, index) => values.set(output, at(results, index)));

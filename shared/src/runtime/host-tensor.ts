@@ -1,5 +1,3 @@
-import type { DType } from "../tensor/tensor-ops.js";
-
 /** What a session eats and returns. f16 and bf16 travel as their bits. */
 export type HostTensor =
   | { readonly dtype: "f32"; readonly shape: readonly number[]; readonly data: Float32Array }
@@ -23,5 +21,3 @@ export function i64Tensor(
   for (let index = 0; index < values.length; index++) data[index] = BigInt(values[index] as number);
   return { dtype: "i64", shape, data };
 }
-
-export type HostDType = HostTensor["dtype"] & DType;

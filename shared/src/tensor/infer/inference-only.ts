@@ -1,20 +1,13 @@
 import { broadcastShapes, sameShape } from "../broadcast.js";
 import type { InferenceOpName } from "../op-attributes.js";
-import type { Dim, Tensor } from "../tensor-ops.js";
+import type { Dim } from "../tensor-ops.js";
 import { headWidth } from "./compound.js";
 import type { TypeRules } from "./type-rule.js";
 import { describe, inputsOf, requireDType, requireThat, tensorType } from "./type-rule.js";
 
 export const inferenceOnlyTypes = {
   slotAttention: (inputs, options) => {
-    const [q, k, v, keySlots, valueSlots, starts] = inputsOf(inputs, 6) as [
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-      Tensor,
-    ];
+    const [q, k, v, keySlots, valueSlots, starts] = inputsOf(inputs, 6);
     const width = headWidth(q, k, options);
     requireDType(starts, "i64", "the starts of slotAttention");
     const rows = q.shape[0] as Dim;

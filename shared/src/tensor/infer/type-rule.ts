@@ -1,3 +1,4 @@
+import { invariant } from "../../errors/invariant.js";
 import { TandemError } from "../../errors/tandem-error.js";
 import { formatShape } from "../broadcast.js";
 import type { OpAttributes, OpName } from "../op-attributes.js";
@@ -11,21 +12,17 @@ export function tensorType(dtype: DType, shape: Shape): Tensor {
   return { dtype, shape };
 }
 
+interface Tuples {
+  readonly 1: readonly [Tensor];
+  readonly 2: readonly [Tensor, Tensor];
+  readonly 3: readonly [Tensor, Tensor, Tensor];
+  readonly 6: readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
+}
+
 /** The inputs as a tuple of the wanted length. */
-export function inputsOf<N extends 1 | 2 | 3 | 4 | 6>(
-  inputs: readonly Tensor[],
-  count: N,
-): N extends 1
-  ? readonly [Tensor]
-  : N extends 2
-    ? readonly [Tensor, Tensor]
-    : N extends 3
-      ? readonly [Tensor, Tensor, Tensor]
-      : readonly Tensor[] {
-  if (inputs.length !== count) {
-    throw new TandemError("INTERNAL", `expected ${count} inputs, got ${inputs.length}`);
-  }
-  return inputs as never;
+export function inputsOf<N extends keyof Tuples>(inputs: readonly Tensor[], count: N): Tuples[N] {
+  invariant(inputs.length === count, `an operation of ${count} inputs got ${inputs.length}`);
+  return inputs as unknown as Tuples[N];
 }
 
 export function describe(x: Tensor): string {
