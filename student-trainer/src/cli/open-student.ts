@@ -4,6 +4,7 @@ import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { kvBytes, kvShape } from "@tandem/shared/inference/kv-shape.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
 
 import type { StudentModel } from "../checkpoint/student-model.js";
@@ -84,6 +85,11 @@ export async function openFileEngine({ student, threads, kvMemoryBytes }: Engine
     ...(kvMemoryBytes === undefined ? {} : { kvBytes: kvMemoryBytes }),
   });
   return { engine: new StudentEngine(runner), close: () => runner.close() };
+}
+
+/** Memory for the keys and values of rows of a length; half as much again, since slots of several lengths coexist while rows grow. */
+export function kvBytesFor(config: ModelConfig, rows: number, length: number): number {
+  return Math.max(2 ** 28, Math.ceil(1.5 * rows * kvBytes(kvShape(config), length)));
 }
 
 /** Longest prompt that leaves room for a response. @throws INVALID_ARGUMENT when there is none. */

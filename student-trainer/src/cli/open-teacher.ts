@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 
+import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { RunConfig } from "../config/run-config.js";
@@ -41,11 +42,19 @@ function createNotes(note: (text: string) => void): (event: TeacherEvent) => voi
   let last = -Infinity;
   const why = (error: TandemError) => error.message.split("\n")[0] ?? "";
   return (event) => {
-    if (event.kind === "connected") {
-      note(`teacher ${event.model} at ${event.address}`);
-    } else if (performance.now() - last > NOTE_EVERY_MS) {
-      last = performance.now();
-      note(`waiting for the teacher at ${event.address}: ${why(event.error)}`);
+    switch (event.kind) {
+      case "connected":
+        return note(`teacher ${event.model} at ${event.address}`);
+      case "numerics-changed":
+        return note(
+          `teacher ${event.address} computes otherwise (${event.numericsId}): results may differ in their last bits`,
+        );
+      case "retry":
+        if (performance.now() - last < NOTE_EVERY_MS) return;
+        last = performance.now();
+        return note(`waiting for the teacher at ${event.address}: ${why(event.error)}`);
+      default:
+        return unreachable(event);
     }
   };
 }

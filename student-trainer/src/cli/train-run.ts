@@ -18,8 +18,15 @@ import type { TeacherClient } from "../teacher/teacher-client.js";
 import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
-import { openStudent, openTrainingEngine, promptRoom, type OpenStudent } from "./open-student.js";
+import {
+  kvBytesFor,
+  openStudent,
+  openTrainingEngine,
+  promptRoom,
+  type OpenStudent,
+} from "./open-student.js";
 import { openTeacher } from "./open-teacher.js";
+import { rememberTeacher } from "./remember-teacher.js";
 import { recordSamples } from "./record-samples.js";
 import { prepareRunDirectory } from "./run-directory.js";
 
@@ -87,12 +94,13 @@ interface Opened extends TrainRunOptions {
 async function trainWith(opened: Opened): Promise<TrainRunResult> {
   const { config, student, losses, train, teacher, resume } = opened;
   const runDir = await prepareRunDirectory(config, resume);
+  if (teacher !== undefined) await rememberTeacher(runDir, teacher.description, opened.note);
   const began = performance.now();
   const model = await loadStudent(student.dir);
   const { engine, close } = await openTrainingEngine(model, {
     student,
     threads: config.training.threads,
-    kvMemoryBytes: config.student.kvMemoryBytes,
+    kvMemoryBytes: config.student.kvMemoryBytes ?? kvMemoryFor(config, opened),
   });
   try {
     const source = createRolloutSource({
@@ -190,6 +198,16 @@ async function loadRows(
     maxPrompt: promptRoom(config, student.config.contextLength),
     limit: which === "train" ? config.data.limit : undefined,
   });
+}
+
+/** For the most and longest rows that are written at once. */
+function kvMemoryFor({ rollout, evaluation }: RunConfig, { student, train, held }: Opened): number {
+  const longest = (rows: Dataset["rows"]) =>
+    rows.reduce((max, { prompt }) => Math.max(max, prompt.length), 0);
+  const rows = Math.max(rollout.concurrency, held.rows.length > 0 ? evaluation.concurrency : 0);
+  const response = Math.max(rollout.maxResponse, evaluation.maxResponse ?? 0);
+  const length = Math.max(longest(train.rows), longest(held.rows)) + response;
+  return kvBytesFor(student.config, rows, length);
 }
 
 function longestOf({ rows }: Dataset, { rollout }: RunConfig, bound: number): number {

@@ -84,6 +84,10 @@ export class TeacherConnection {
         `teacher ${address} now serves ${answer.model} (${answer.weightsDigest}), the run began with ${known.model} (${known.weightsDigest}); start that one again`,
         { field: "teacher.address" },
       );
+    } else if (known.numericsId !== answer.numericsId) {
+      this.#identity = answer;
+      const { numericsId } = answer;
+      this.#options.onEvent?.({ kind: "numerics-changed", address, numericsId });
     }
     return answer;
   }

@@ -22,6 +22,8 @@ export interface TeacherOptions {
 
 export type TeacherEvent =
   | { readonly kind: "connected"; readonly address: string; readonly model: string }
+  /** A replica whose results may differ in their last bits. */
+  | { readonly kind: "numerics-changed"; readonly address: string; readonly numericsId: string }
   | {
       readonly kind: "retry";
       readonly address: string;

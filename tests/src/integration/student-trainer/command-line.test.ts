@@ -154,6 +154,15 @@ describe("student-trainer", () => {
     await resumed.seen(/step [2-9]0\//);
     resumed.process.kill("SIGINT");
     assert.equal((await resumed.done).code, 130);
+    const path = join(pair.dir, "interrupted", "teacher.json");
+    const other = (await readFile(path, "utf8")).replace(
+      /"weightsDigest": "[^"]+"/,
+      '"weightsDigest": "x"',
+    );
+    await writeFile(path, other);
+    const refused = await runTrainer(...args, "--resume");
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /began with teacher .* \(x\), the one at teacher\.address is/);
   });
 
   it("can be interrupted while it waits for its teacher", async () => {
