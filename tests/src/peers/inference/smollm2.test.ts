@@ -22,8 +22,8 @@ function environment(name: string): string {
   return value;
 }
 
-/** Two f32 implementations of thirty layers: logits around 30 differ by a few 1e-5 each way (measured 4e-4 at worst). */
-const TOLERANCE = { rtol: 2e-5, atol: 1e-3 };
+/** Two f32 implementations of thirty layers; logits lie around 20. Measured: 9e-5 at worst, no id and no rank different. */
+const TOLERANCE = { rtol: 0, atol: 3e-4 };
 
 describe(`${MODEL} against transformers`, () => {
   let runner: ModelRunner;
@@ -72,7 +72,7 @@ describe(`${MODEL} against transformers`, () => {
       assertAllClose(signal.lse!, wanted("lse"), TOLERANCE, "lse");
       assertAllClose(signal.tokenLogit!, wanted("token_logit"), TOLERANCE, "token logit");
       assertAllClose(signal.entropy!, wanted("entropy"), TOLERANCE, "entropy");
-      assertAllClose(signal.logTail!, wanted("log_tail"), { rtol: 1e-3, atol: 1e-3 }, "log tail");
+      assertAllClose(signal.logTail!, wanted("log_tail"), TOLERANCE, "log tail");
       assertSameIds(signal.topIds!, wanted("top_ids"), wanted("top_logits"));
       // A rank may move by the few logits that lie within the tolerance of the token's own.
       signal.rank!.forEach((rank, r) => {
@@ -83,7 +83,7 @@ describe(`${MODEL} against transformers`, () => {
       });
       const equalRanks = signal.rank!.filter((rank, r) => rank === wanted("rank")[r]).length;
       assert.ok(
-        equalRanks >= 0.9 * signal.count,
+        equalRanks >= 0.97 * signal.count,
         `${equalRanks} of ${signal.count} ranks are equal`,
       );
     }
@@ -131,7 +131,7 @@ function assertSameIds(actual: Uint32Array, wanted: Float32Array, logits: Float3
   for (let i = 0; i < actual.length; i++) {
     if (actual[i] === wanted[i]) continue;
     const inRow = i % K;
-    const near = (j: number) => Math.abs(logits[i]! - logits[j]!) < 2e-3;
+    const near = (j: number) => Math.abs(logits[i]! - logits[j]!) < 6e-4;
     const tied = inRow === K - 1 || (inRow > 0 && near(i - 1)) || near(i + 1);
     assert.ok(
       tied,
