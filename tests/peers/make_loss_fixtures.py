@@ -265,6 +265,28 @@ def dtkd(case):
     return torch.stack(values)
 
 
+class Reversal(torch.autograd.Function):
+    """The released layer: backward multiplies by a factor."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.factor * gradient, None
+
+
+def ctkd(case):
+    options = case.options
+    case.parameters["theta"] = torch.tensor([options["initial"]]).double().requires_grad_()
+    theta = Reversal.apply(case.parameters["theta"], options["reversal"])
+    temperature = options.get("minimum", 1.0) + options.get("range", 20.0) * torch.sigmoid(theta)
+    u = case.u.clamp(min=-1e30)
+    return temperature**2 * kl((u / temperature).log_softmax(-1), (case.v / temperature).log_softmax(-1))
+
+
 def continuation_kd(case):
     options = case.options
     phi, psi, margin = options["phi"], options["psi"], options.get("margin", 0.0)
@@ -368,6 +390,7 @@ def cases(vocabulary):
     yield dtkd, {"mode": "detached"}
     yield dtkd, {"mode": "released"}
     yield dtkd, {"mode": "solved"}
+    yield ctkd, {"initial": 0.3, "reversal": -0.5, "range": 3}
     yield continuation_kd, {"phi": 0.6, "psi": 0.3, "margin": 2}
     yield continuation_kd, {"phi": 0.6, "psi": 0.3, "support": "top-k-approximation", "k": 4}
     for operator in ("soft-rank", "pairwise-sigmoid", "pearson", "plackett-luce", "listwise"):
@@ -407,8 +430,62 @@ def draw(teacher, count, generator):
     return ids, counts
 
 
+LARGE = 49_152
+
+
+def large_logits(phase):
+    """A few hundred peaks over a flat floor, from sines that any language computes alike."""
+    i = torch.arange(LARGE).double()
+    rows = [4 * torch.sin(0.7 * i + row + phase) + 5 * torch.sin(0.0013 * i * i + row + phase) for row in (0, 1)]
+    return torch.stack([0.02 * row**3 for row in rows]).float()
+
+
+def large_cases():
+    for method in (skew_forward_kl, skew_reverse_kl, total_variation, akl, dist, atkd, rlkd, speckd):
+        yield method, {"topK": 64}
+    for method in (skew_reverse_kl, akl):
+        yield method, {"dense": True}
+    yield uld, {"topK": 64}
+    yield truncated_forward_kl, {"topK": 64}
+    yield ranking, {"k": 5}
+    yield rs_kd, {"draws": 50}
+    for mode in ("detached", "released", "solved"):
+        yield dtkd, {"mode": mode}
+    yield continuation_kd, {"phi": 0.6, "psi": 0.3}
+    yield sampled_reverse_kl, {}
+    yield dpkd, {}
+
+
+def make_large():
+    """Values, and of the gradients the 16 largest entries of each row, 16 others, and the sum of all magnitudes."""
+    student, teacher = large_logits(0.5), large_logits(0)
+    targets = torch.stack([best(teacher, 1)[0, 0], torch.tensor(777)])
+    ids = best(teacher, 6)
+    draws = ids.sort(-1).values, torch.arange(1, 7).expand(2, 6).double()
+    shared = {"u": teacher.double(), "targets": targets, "by_student": torch.ones(2), "draws": draws, "parameters": {}}
+    rounded = lambda x: [[float(f"{value:.8g}") for value in row] for row in x.tolist()]
+    listing = []
+    for method, options in large_cases():
+        v = student.double().requires_grad_()
+        value = method(Case(options, {**shared, "v": v}))
+        (gradient,) = torch.autograd.grad(value.sum(), v)
+        at = torch.cat([best(gradient.abs(), 16), torch.arange(16).expand(2, 16) * 3001], -1)
+        listing.append({
+            "name": method.__name__.replace("_", "-"),
+            "options": options,
+            "value": rounded(value[None].detach())[0],
+            "ids": at.tolist(),
+            "gradient": rounded(gradient.gather(1, at)),
+            "magnitude": rounded(gradient.abs().sum(-1)[None])[0],
+        })
+    head = {"targets": targets.tolist(), "draws": {"ids": draws[0].tolist(), "counts": draws[1].tolist()}}
+    cases = ",\n".join(map(json.dumps, listing))
+    (OUT / f"losses-{LARGE}.json").write_text(json.dumps(head)[:-1] + ',\n"cases": [\n' + cases + "\n]}\n")
+
+
 def main():
     OUT.mkdir(exist_ok=True)
+    make_large()
     generator = torch.Generator().manual_seed(21)
     for vocabulary in (11, 257):
         student, teacher = case_logits(vocabulary, generator)
@@ -426,8 +503,11 @@ def main():
             v = student.double().requires_grad_()
             shared = {"u": teacher.double(), "v": v, "targets": targets, "by_student": by_student}
             shared["draws"] = (draws[0], draws[1].double())
-            value = method(Case(options, shared))
-            (gradient,) = torch.autograd.grad(value.sum(), v)
+            case = Case(options, {**shared, "parameters": {}})
+            value = method(case)
+            gradient, *owned = torch.autograd.grad(value.sum(), [v, *case.parameters.values()])
+            for name, own in zip(case.parameters, owned):
+                tensors[f"{index}.gradient.{name}"] = own.float()
             assert value.isfinite().all() and gradient.isfinite().all(), (method.__name__, options, value, gradient)
             tensors[f"{index}.value"], tensors[f"{index}.gradient"] = value.detach().float(), gradient.float()
             name = method.__name__.replace("_", "-")

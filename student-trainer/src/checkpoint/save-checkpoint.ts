@@ -9,15 +9,21 @@ import type { RolloutBatch } from "../rollout/rollout.js";
 import { checkpointName, listCheckpoints } from "./checkpoint-names.js";
 import { exportModel } from "./export-model.js";
 import type { RunState } from "./run-state.js";
-import { modelParameters, type StudentModel } from "./student-model.js";
+import { modelParameters, type NamedValues, type StudentModel } from "./student-model.js";
 
 export interface CheckpointContent {
   readonly model: StudentModel;
+  /** What the losses own; left out: nothing. */
+  readonly lossParameters?: readonly NamedValues[];
+  /** Of the model's parameters and the losses'. */
   readonly moments: ReadonlyMap<string, Moments>;
   readonly state: RunState;
   /** The batch in use, if steps are left in it, and those written ahead. */
   readonly batches: readonly RolloutBatch[];
 }
+
+/** Present only if losses own parameters. */
+export const LOSS_PARAMETERS_FILE = "losses.safetensors";
 
 export interface SaveOptions extends CheckpointContent {
   /** Directory of all checkpoints of the run. */
@@ -28,7 +34,8 @@ export interface SaveOptions extends CheckpointContent {
 }
 
 /** Writes `DIR/step-000123`, which appears whole or not at all: everything goes into a directory beside it, is synced, and renamed.
- * It is a Hugging Face directory with `optimizer.safetensors`, `rollouts.bin` and `state.json` besides. Then removes the oldest.
+ * It is a Hugging Face directory with `optimizer.safetensors`, `rollouts.bin`, `state.json` and, if losses own parameters,
+ * `losses.safetensors` besides. Then removes the oldest.
  * @returns its path. @throws TandemError RESOURCE_EXHAUSTED when the disk is full; what was there is intact. */
 export async function saveCheckpoint(options: SaveOptions): Promise<string> {
   const { dir, state, keep } = options;
@@ -55,17 +62,25 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
 
 async function writeContent(
   dir: string,
-  { model, moments, state, batches, tokenizerDir }: SaveOptions,
+  { model, lossParameters = [], moments, state, batches, tokenizerDir }: SaveOptions,
 ): Promise<void> {
   await exportModel({ model, outDir: dir, ...(tokenizerDir !== undefined && { tokenizerDir }) });
-  const tensors = modelParameters(model).flatMap(({ name, shape }) => {
+  const momentsOf = ({ name, shape }: Pick<NamedValues, "name" | "shape">) => {
     const own = moments.get(name)!;
     return [
       { name: `${name}.first`, shape, data: own.first },
       { name: `${name}.second`, shape, data: own.second },
     ];
-  });
+  };
+  const tensors = modelParameters(model).flatMap(momentsOf);
   await writeSafetensors(join(dir, "optimizer.safetensors"), tensors);
+  if (lossParameters.length > 0) {
+    const owned = lossParameters.flatMap((parameter) => [
+      { name: parameter.name, shape: parameter.shape, data: parameter.values },
+      ...momentsOf(parameter),
+    ]);
+    await writeSafetensors(join(dir, LOSS_PARAMETERS_FILE), owned);
+  }
   await writeFileAtomic(join(dir, "rollouts.bin"), [serialize(batches)]);
   await writeFileAtomic(join(dir, "state.json"), [
     Buffer.from(`${JSON.stringify(state, null, 2)}\n`),

@@ -7,6 +7,7 @@ import { generalizedJsd } from "./generalized-jsd.js";
 import { akl } from "./akl.js";
 import { atkd } from "./atkd.js";
 import { continuationKd } from "./continuation-kd.js";
+import { ctkd } from "./ctkd.js";
 import { dist } from "./dist.js";
 import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
@@ -69,6 +70,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(akl),
   entry(dist),
   entry(dtkd),
+  entry(ctkd),
   entry(atkd),
   entry(ranking),
   entry(rlkd),

@@ -1,3 +1,4 @@
+import type { NamedValues } from "../checkpoint/student-model.js";
 import type { Moments } from "../optim/adamw.js";
 import type { Rollout } from "../rollout/rollout.js";
 
@@ -15,6 +16,8 @@ export interface OptimizerState {
   /** Updates made. */
   readonly updates: number;
   readonly moments: ReadonlyMap<string, Moments>;
+  /** What the losses own. */
+  readonly lossParameters: readonly NamedValues[];
 }
 
 /** Makes optimizer steps: in the caller's thread (`TrainStep`) or in one of its own (`TrainThread`), with the same bits. */

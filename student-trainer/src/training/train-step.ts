@@ -1,4 +1,9 @@
-import { modelParameters, type StudentModel } from "../checkpoint/student-model.js";
+import { invariant } from "@tandem/shared/errors/invariant.js";
+import {
+  modelParameters,
+  type NamedValues,
+  type StudentModel,
+} from "../checkpoint/student-model.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
 import { AdamW } from "../optim/adamw.js";
@@ -38,6 +43,8 @@ const CHUNK_LOGITS = LARGE_VOCABULARY_CHUNK_ROWS * 49_152;
  * model's weights in place. */
 export class TrainStep implements StepRunner {
   readonly #optimizer: AdamW;
+  /** What the losses own, trained in place. */
+  readonly #lossParameters: readonly NamedValues[];
   readonly #options: TrainStepOptions;
   readonly #engine: GradientEngine;
   readonly #signalInputs: readonly SignalInput[];
@@ -46,9 +53,22 @@ export class TrainStep implements StepRunner {
     const { model, vocabulary, losses, threads } = options;
     const requirement = requirementAt(losses, vocabulary, 0);
     this.#options = options;
-    this.#engine = new GradientEngine({ model, vocabulary, losses, requirement, threads });
+    this.#lossParameters = losses.parameters.map(({ name, shape, initial }) => ({
+      name,
+      shape,
+      values: Float32Array.from(initial),
+    }));
+    this.#engine = new GradientEngine({
+      model,
+      vocabulary,
+      losses,
+      requirement,
+      lossParameters: this.#lossParameters,
+      threads,
+    });
     this.#signalInputs = signalInputs(requirement, vocabulary);
-    this.#optimizer = new AdamW(modelParameters(model), options.optimizer);
+    const owned = this.#lossParameters.map((parameter) => ({ ...parameter, decay: false }));
+    this.#optimizer = new AdamW([...modelParameters(model), ...owned], options.optimizer);
   }
 
   async run(minibatch: readonly Rollout[], step: number): Promise<StepResult> {
@@ -82,11 +102,20 @@ export class TrainStep implements StepRunner {
   }
 
   async readOptimizer(): Promise<OptimizerState> {
-    return { updates: this.#optimizer.steps, moments: this.#optimizer.moments };
+    return {
+      updates: this.#optimizer.steps,
+      moments: this.#optimizer.moments,
+      lossParameters: this.#lossParameters,
+    };
   }
 
-  async restoreOptimizer({ updates, moments }: OptimizerState): Promise<void> {
-    this.#optimizer.restore(updates, moments);
+  async restoreOptimizer(state: OptimizerState): Promise<void> {
+    this.#optimizer.restore(state.updates, state.moments);
+    for (const { name, values } of this.#lossParameters) {
+      const saved = state.lossParameters.find((parameter) => parameter.name === name);
+      invariant(saved !== undefined, `there is a value of ${name}`);
+      values.set(saved.values);
+    }
   }
 
   async close(): Promise<void> {

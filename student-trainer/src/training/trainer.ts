@@ -101,8 +101,9 @@ class Trainer {
     const cursor = this.#cursor;
     const begin = cursor.step;
     if (this.#saved !== undefined) {
-      const { state, moments } = this.#saved;
-      await this.#runner.restoreOptimizer({ updates: state.updates, moments });
+      const { state, moments, lossParameters = [] } = this.#saved;
+      const { updates } = state;
+      await this.#runner.restoreOptimizer({ updates, moments, lossParameters });
       this.#saved = undefined;
     } else {
       await this.#evaluate();
@@ -220,11 +221,12 @@ class Trainer {
     if (this.#checkpointStep === step) return;
     const ahead = await this.#feed.settle();
     await this.#log.sync();
-    const { updates, moments } = await this.#runner.readOptimizer();
+    const { updates, moments, lossParameters } = await this.#runner.readOptimizer();
     this.#checkpoint = await saveCheckpoint({
       dir: join(runDir, "checkpoints"),
       keep: training.keepCheckpoints,
       model: await this.#mirror.sync(),
+      lossParameters,
       moments,
       batches: batch === undefined ? ahead : [batch, ...ahead],
       ...(tokenizerDir !== undefined && { tokenizerDir }),
