@@ -95,7 +95,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
       version: SERVER_VERSION,
       architecture: description.architecture,
       dtype: description.dtype,
-      weights_digest: description.weightsDigest,
+      weights_digest: description.weights.digest,
       numerics_id: description.numericsId,
     });
   } catch (error) {

@@ -62,7 +62,7 @@ export class TeacherService {
    * @throws TandemError FAILED_PRECONDITION when it is not the same model as before. */
   engineUp(description: EngineDescription): void {
     const before = this.#description;
-    if (before !== undefined && before.weightsDigest !== description.weightsDigest) {
+    if (before !== undefined && before.weights.digest !== description.weights.digest) {
       throw new TandemError(
         "FAILED_PRECONDITION",
         "the model's files have changed under the running server; restart it",
@@ -102,7 +102,7 @@ export class TeacherService {
     return {
       model: this.#options.modelName,
       serverVersion: this.#options.version,
-      weightsDigest: description.weightsDigest,
+      weightsDigest: description.weights.digest,
       numericsId: description.numericsId,
       architecture: description.architecture,
       vocabSize: description.vocabSize,

@@ -4,7 +4,13 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { fromEngineFailure } from "./engine-failure.js";
-import type { EngineDescription, EngineSettings, FromEngine, ToEngine } from "./engine-messages.js";
+import type {
+  EngineDescription,
+  EngineSettings,
+  FromEngine,
+  ToEngine,
+  WeightsIdentity,
+} from "./engine-messages.js";
 import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 export interface EngineClientOptions {
@@ -37,6 +43,7 @@ export class EngineClient {
   #closing = false;
   #up = false;
   #restarts = 0;
+  #known: WeightsIdentity | undefined;
   #firstLoad:
     | {
         readonly resolve: (d: EngineDescription) => void;
@@ -111,7 +118,9 @@ export class EngineClient {
       { event: "engine.started", engine: child.pid },
       "engine process started",
     );
-    this.#send({ kind: "load", settings: this.#options.settings });
+    const known = this.#known;
+    const settings = { ...this.#options.settings, ...(known && { known }) };
+    this.#send({ kind: "load", settings });
   }
 
   #send(message: ToEngine): void {
@@ -142,6 +151,7 @@ export class EngineClient {
 
   #loaded(description: EngineDescription): void {
     this.#up = true;
+    this.#known = description.weights;
     this.#backoffMs = FIRST_BACKOFF_MS;
     this.#options.logger.info(
       { event: "engine.ready", engine: description.pid, loadMs: Math.round(description.loadMs) },

@@ -10,12 +10,21 @@ export interface EngineSettings {
   readonly maxModelLen: number;
   readonly kvCacheBytes: number;
   readonly threads: number;
+  /** What an earlier process found: files that have not changed since are not read again for their digest. */
+  readonly known?: WeightsIdentity;
+}
+
+export interface WeightsIdentity {
+  /** Names, sizes and times of the weight files. */
+  readonly stamp: string;
+  /** `sha256:` + hex over the weights. */
+  readonly digest: string;
 }
 
 /** What a loaded model says of itself. */
 export interface EngineDescription {
   readonly pid: number;
-  readonly weightsDigest: string;
+  readonly weights: WeightsIdentity;
   readonly numericsId: string;
   readonly architecture: string;
   /** V. */

@@ -91,7 +91,7 @@ export class Scheduler {
     );
     invariant(lawCount(job.head) > 0, `job ${job.id} asks for nothing`);
     this.#jobs.set(job.id, new QueuedJob(job));
-    this.#pool.setPinned(job.cache, true);
+    if (!this.#paused.has(job.client)) this.#pool.setPinned(job.cache, true);
   }
 
   /** Forgets a job. What a step in flight computes for it is dropped. */
@@ -102,10 +102,16 @@ export class Scheduler {
     this.#remove(queued);
   }
 
-  /** A client that does not read its answers is not computed for until it does. */
+  /** A client that does not read its answers is not computed for until it does; meanwhile others may have the memory of its caches. */
   setPaused(client: number, paused: boolean): void {
-    if (paused) this.#paused.add(client);
-    else this.#paused.delete(client);
+    if (!paused) {
+      this.#paused.delete(client);
+      return;
+    }
+    this.#paused.add(client);
+    for (const { job } of this.#jobs.values()) {
+      if (job.client === client) this.#pool.setPinned(job.cache, false);
+    }
   }
 
   /** The next step; undefined while one is in flight. A step without rows means that there is nothing to compute. */

@@ -3,6 +3,7 @@
  * --max-num-batched-tokens N (the server's default), --bare-rows N (rows per bare run of the body; default what the server's steps hold). */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -57,7 +58,8 @@ export async function run(args: string[]): Promise<object> {
       rowsPerRun: options.bareRows,
       headRows: HEAD_ROWS,
     } satisfies BareSetup);
-    return await measure({ client: server.client, bare, sequences, options });
+    const servedPids = [server.process.pid as number, server.enginePid()];
+    return await measure({ client: server.client, bare, sequences, options, servedPids });
   } finally {
     bare.disconnect();
     await server.stop();
@@ -69,19 +71,25 @@ interface Bench {
   readonly bare: ChildProcess;
   readonly sequences: readonly Uint32Array[];
   readonly options: Options;
+  readonly servedPids: readonly number[];
 }
 
-async function measure({ client, bare, sequences, options }: Bench): Promise<object> {
+async function measure({ client, bare, sequences, options, servedPids }: Bench): Promise<object> {
   const served: number[] = [];
   const floor: number[] = [];
   const bodyOnly: number[] = [];
   const ratios: number[] = [];
+  const cpuRatios: number[] = [];
   let payloadBytes = 0;
   // The first round warms both up.
   for (let round = 0; round <= options.runs; round++) {
+    const before = [cpuTicks(servedPids), cpuTicks([bare.pid as number])] as const;
     const { elapsedMs, bytes } = await scoreAll(client, sequences, options);
     const times = (await ask(bare, "measure")) as BareTimes;
     if (round === 0) continue;
+    const servedTicks = cpuTicks(servedPids) - before[0];
+    const bareTicks = cpuTicks([bare.pid as number]) - before[1];
+    cpuRatios.push(bareTicks / servedTicks);
     payloadBytes = bytes;
     served.push(elapsedMs);
     floor.push(times.bodyMs + times.headMs);
@@ -99,6 +107,8 @@ async function measure({ client, bare, sequences, options }: Bench): Promise<obj
     bareBodyPositionsPerSecond: rate(bodyOnly),
     ratioToBare: spread(ratios),
     ratioToBareBody: median(served.map((ms, i) => (bodyOnly[i] as number) / ms)),
+    // Processor time of both sides, for machines that others use at the same time (Linux only).
+    ...(cpuRatios.every(Number.isFinite) && { cpuTimeRatioToBare: spread(cpuRatios) }),
     wanted: "ratioToBare.median >= 0.85",
   };
 }
@@ -189,6 +199,19 @@ async function ask(child: ChildProcess, message: BareSetup | "measure"): Promise
   });
   const [reply] = (await Promise.race([once(child, "message"), died])) as unknown[];
   return reply;
+}
+
+/** Processor time used by these processes so far, in the kernel's ticks; NaN where there is no /proc. */
+function cpuTicks(pids: readonly number[]): number {
+  try {
+    return pids.reduce((sum, pid) => {
+      // The second field, the program's name, may hold spaces; user and system time are fields 14 and 15.
+      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+      return sum + Number(fields[11]) + Number(fields[12]);
+    }, 0);
+  } catch {
+    return NaN;
+  }
 }
 
 function describe(client: TeacherClient): Promise<DescribeResponse__Output> {

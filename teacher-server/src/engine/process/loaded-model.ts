@@ -1,4 +1,3 @@
-import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
@@ -11,6 +10,7 @@ import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import type { EngineDescription, EngineSettings } from "../engine-messages.js";
 import type { EngineStep, EngineStepResult } from "../../scheduler/engine-step.js";
 import { encodeResult } from "./encode-result.js";
+import { identifyWeights } from "./identify-weights.js";
 import { numericsId } from "./numerics-id.js";
 
 /** A teacher in memory. */
@@ -36,10 +36,9 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
     vocabulary: tokenizer?.vocabularySize ?? config.vocabSize,
   });
   await warmUp(runner);
-  const digest = await (await CheckpointWeights.open(modelDir)).digest();
   const description: EngineDescription = {
     pid: process.pid,
-    weightsDigest: `sha256:${digest}`,
+    weights: await identifyWeights(modelDir, settings.known),
     numericsId: numericsId({ runtime: runtimeVersion(), provider: "cpu", dtype: settings.dtype }),
     architecture: config.family,
     vocabSize: runner.vocabulary,

@@ -181,6 +181,28 @@ describe("Scheduler", () => {
     assert.deepEqual(show(scheduler.plan(1)?.step), ["1:0+4!"]);
   });
 
+  it("gives the memory of a client that does not read to others, and goes on with its sequence later", () => {
+    const { scheduler, pool } = schedulerOf({ maxBatchTokens: 4 }, 10);
+    scheduler.add(jobOf({ id: 1, client: 1, laws: 8 }));
+    scheduler.apply(resultOf(scheduler.plan(0)!.step));
+    scheduler.setPaused(1, true);
+    scheduler.add(jobOf({ id: 2, client: 2, laws: 4, maxLength: 8 }));
+    const plan = scheduler.plan(1)!;
+    assert.deepEqual([plan.step.release, show(plan.step)], [[1], ["2:0+4!"]]);
+    scheduler.apply(resultOf(plan.step));
+    pool.free(2);
+    scheduler.setPaused(1, false);
+    assert.deepEqual(show(scheduler.plan(2)?.step), ["1:0+4"], "what was evicted is prefill now");
+    scheduler.apply(
+      resultOf({
+        release: [],
+        copies: [],
+        rows: [{ cache: 1, past: 0, tokens: new Uint32Array(4), maxLength: 8 }],
+      }),
+    );
+    assert.deepEqual(show(scheduler.plan(3)?.step), ["1:4+4!"]);
+  });
+
   it("evicts an idle cache for a new one and computes the evicted sequence again from its first token", () => {
     const { scheduler, pool } = schedulerOf({}, 10);
     scheduler.add(jobOf({ id: 1, kind: "draft", prefill: 2, laws: 2, maxLength: 6 }));
