@@ -8,9 +8,9 @@ import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
-import { LossSet, lossesSchema } from "../losses/loss-set.js";
 import { reductionCoefficients } from "../losses/reduction.js";
 import { buildLossGraph } from "./loss-graph.js";
+import { singleLoss } from "./single-loss.js";
 import { packLossRows, parameterKey } from "./pack-loss-rows.js";
 
 export interface LossEvaluation {
@@ -57,7 +57,7 @@ export interface LossValue {
 export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValue> {
   const { loss, options, targets, vocabulary, studentLogits, progress = 0 } = evaluation;
   assertSizes(evaluation);
-  const losses = new LossSet(lossesSchema.parse([{ ...options, name: loss }]));
+  const losses = singleLoss(loss, options);
   const rows = targets.length;
   const weights = evaluation.weights ?? new Uint8Array(rows).fill(1);
   const coefficients = reductionCoefficients([weights], "token")[0]!;

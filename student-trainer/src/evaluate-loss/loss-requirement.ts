@@ -1,4 +1,5 @@
-import { LossSet, lossesSchema, type SignalRequirement } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/loss-set.js";
+import { singleLoss } from "./single-loss.js";
 
 /** What a loss asks the teacher for, at a point of a run (0 … 1).
  * @throws TandemError INVALID_ARGUMENT for an unknown loss or wrong options. */
@@ -7,5 +8,5 @@ export function lossRequirement(
   options: Readonly<Record<string, unknown>> = {},
   progress = 0,
 ): SignalRequirement {
-  return new LossSet(lossesSchema.parse([{ ...options, name: loss }])).requirement(progress);
+  return singleLoss(loss, options).requirement(progress);
 }

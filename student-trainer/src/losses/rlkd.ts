@@ -7,7 +7,10 @@ import { rankAgreement, rankOptions } from "./rank-agreement.js";
 
 const options = divergenceOptions.extend({
   ...rankOptions.shape,
-  divergence: z.enum(["forward-kl", "reverse-kl"]).default("forward-kl"),
+  divergence: z
+    .enum(["forward-kl", "reverse-kl"])
+    .default("forward-kl")
+    .describe("which divergence, with its options beside it"),
   ratio: z.number().min(0).default(2).describe("weight of the ranking term"),
   dynamic: z
     .boolean()

@@ -18,7 +18,10 @@ const options = divergenceOptions.extend({
     .describe(
       "best: the student's likeliest id when the position was written; token: the token that stands there",
     ),
-  divergence: z.enum(["forward-kl", "reverse-kl"]).default("forward-kl"),
+  divergence: z
+    .enum(["forward-kl", "reverse-kl"])
+    .default("forward-kl")
+    .describe("which divergence, with its options beside it"),
 });
 
 type SpeckdOptions = z.output<typeof options>;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import {
   scheduleAt,
+  scheduleMaximum,
   scheduleMinimum,
   scheduleSchema,
 } from "@tandem/student-trainer/losses/schedule.js";
@@ -44,7 +45,24 @@ describe("a schedule", () => {
     assert.deepEqual(valuesOf(schedule, [0.5, 0.51]), [0, 1]);
   });
 
-  it("knows its smallest value", () => {
+  it("takes one value in each of equal parts, a part beginning with its own", () => {
+    const schedule = { kind: "steps", values: [1, 5, 2] };
+    // Thirds; step 10 of 30 is 0.333… in floating point, and begins the second.
+    const progress = [0, 0.33, 10 / 30, 0.5, 20 / 30, 0.99, 1];
+    assert.deepEqual(valuesOf(schedule, progress), [1, 1, 5, 5, 2, 2, 2]);
+    const each = Array.from({ length: 100 }, (_, at) => at);
+    assert.deepEqual(
+      valuesOf(
+        { kind: "steps", values: each },
+        each.map((at) => at / 100),
+      ),
+      each,
+    );
+  });
+
+  it("knows its smallest and largest value", () => {
+    const steps = scheduleSchema.parse({ kind: "steps", values: [1, 5, -2] });
+    assert.deepEqual([scheduleMinimum(steps), scheduleMaximum(steps)], [-2, 5]);
     assert.equal(scheduleMinimum(scheduleSchema.parse({ kind: "cosine", from: 2, to: -1 })), -1);
     assert.equal(scheduleMinimum(scheduleSchema.parse(7)), 7);
   });

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  evaluateLoss,
+  listLosses,
+  lossRequirement,
+  type LossEvaluation,
+} from "@tandem/student-trainer";
+import {
+  describeRequirement,
+  plainBytes,
+} from "@tandem/student-trainer/evaluate-loss/describe-requirement.js";
+import { assertAllClose } from "../../helpers/all-close.js";
+
+const given: LossEvaluation = {
+  loss: "cross-entropy",
+  studentLogits: Float32Array.of(0, Math.log(3), 0, 0),
+  vocabulary: 2,
+  targets: Uint32Array.of(1, 0),
+};
+
+async function refused(change: Partial<LossEvaluation>, code: string, message: RegExp) {
+  await assert.rejects(evaluateLoss({ ...given, ...change }), { code, message });
+}
+
+describe("evaluateLoss", () => {
+  for (const engine of ["onnx", "reference"] as const) {
+    it(`gives the weighted mean, each position's value and the mean's gradient: ${engine}`, async () => {
+      const weights = [1, 3];
+      const { value, perToken, gradient } = await evaluateLoss({ ...given, weights, engine });
+      // −log(3/4) and −log(1/2); q − target, times ¼ and ¾.
+      const expected = [Math.log(4 / 3), Math.log(2)];
+      const close = { rtol: 1e-6, atol: 1e-7 };
+      assertAllClose(perToken, expected, close);
+      assertAllClose([value], [expected[0]! / 4 + (3 * expected[1]!) / 4], close);
+      assertAllClose(gradient, [0.0625, -0.0625, -0.375, 0.375], close);
+    });
+
+    it(`evaluates a single position: ${engine}`, async () => {
+      const one = { studentLogits: Float32Array.of(0, 0), targets: Uint32Array.of(1) };
+      const { value, gradient } = await evaluateLoss({ ...given, ...one, engine });
+      assertAllClose([value, ...gradient], [Math.LN2, 0.5, -0.5], { rtol: 1e-6, atol: 1e-7 });
+    });
+  }
+
+  it("refuses a loss, options, sizes, ids and parameters that cannot be", async () => {
+    await refused({ loss: "crossentropy" }, "INVALID_ARGUMENT", /there is no loss "crossentropy"/);
+    await refused({ options: { topK: 3 } }, "INVALID_ARGUMENT", /topK/);
+    await refused({ options: { weight: 2 } }, "INVALID_ARGUMENT", /weight belongs to a run/);
+    await refused({ vocabulary: 3 }, "INVALID_ARGUMENT", /4 numbers, 2 positions × 3 ids need 6/);
+    await refused({ weights: [1] }, "INVALID_ARGUMENT", /weights has 1 numbers, targets 2/);
+    await refused({ targets: Uint32Array.of(1, 2) }, "INVALID_ARGUMENT", /token id 2/);
+    await refused({ parameters: { theta: [1] } }, "INVALID_ARGUMENT", /theta.*owns none/);
+  });
+
+  it("refuses a signal that lacks what the loss reads", async () => {
+    await refused({ loss: "forward-kl" }, "FAILED_PRECONDITION", /signal/);
+    const signal = { from: 1, count: 2, topK: 0, tauCount: 0 };
+    await refused({ loss: "atkd", signal }, "FAILED_PRECONDITION", /teacher's logit of the token/);
+    await refused({ loss: "dtkd", signal }, "FAILED_PRECONDITION", /dense/);
+    const options = { mode: "solved", centred: false };
+    await refused({ loss: "dtkd", options, signal }, "INVALID_ARGUMENT", /centred/);
+  });
+
+  it("follows schedules", async () => {
+    const dense = Float32Array.of(1, 0, 0, 2);
+    const signal = { from: 1, count: 2, topK: 0, tauCount: 0, dense };
+    const at = (psi: number | object, progress: number) =>
+      evaluateLoss({
+        ...given,
+        loss: "continuation-kd",
+        options: { phi: 1, psi },
+        signal,
+        progress,
+        engine: "reference",
+      });
+    const moving = await at({ kind: "linear", from: 0, to: 1 }, 0.25);
+    assert.equal(moving.value, (await at(0.25, 0)).value);
+  });
+});
+
+describe("listLosses", () => {
+  it("knows every option with its default and what it is for", () => {
+    const losses = listLosses();
+    const named = (name: string) => losses.find((loss) => loss.name === name)!;
+    const defaults = (name: string) =>
+      Object.fromEntries(named(name).options.map((option) => [option.name, option.default]));
+    assert.deepEqual(defaults("generalized-jsd"), {
+      topK: 64,
+      dense: false,
+      temperature: 1,
+      beta: 0.5,
+    });
+    for (const { name, options } of losses) {
+      for (const option of options) {
+        assert.ok(option.default !== undefined, `${name}.${option.name} has a default`);
+        assert.ok(option.description.length > 0, option.name);
+      }
+    }
+  });
+});
+
+describe("what a loss asks for", () => {
+  it("in words and in bytes of a position", () => {
+    const losses = new Map(listLosses().map(({ name, requires }) => [name, requires]));
+    const of = (name: string) => [
+      describeRequirement(losses.get(name)!),
+      plainBytes(losses.get(name)!, 1000),
+    ];
+    assert.deepEqual(of("cross-entropy"), ["nothing", 0]);
+    assert.deepEqual(of("dtkd"), ["all V logits", 4000]);
+    assert.deepEqual(of("dpkd"), ["top 1 with tail, logits at the student's best 1", 28]);
+    const { spec } = lossRequirement("reverse-kl", { topK: 8, temperature: 2 });
+    assert.deepEqual([spec.topK, spec.taus], [8, [2]]);
+  });
+});
