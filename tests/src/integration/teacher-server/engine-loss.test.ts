@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { after, before, describe, it } from "node:test";
 import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
@@ -131,4 +132,25 @@ describe("kill -9 of the engine process", { timeout: 180_000 }, () => {
     watch.cancel();
     await stream.finish();
   });
+
+  it("is not needed to end it: an engine whose server was killed ends by itself", async () => {
+    const doomed = await startLiveServer({ model: fixtureModel("llama-tied") });
+    const engine = doomed.enginePid();
+    doomed.client.close();
+    doomed.process.kill("SIGKILL");
+    await doomed.exited;
+    for (let i = 0; i < 200 && isAlive(engine); i++) await delay(50);
+    assert.equal(isAlive(engine), false);
+  });
 });
+
+/** Whether a process runs; one that has ended but whom nobody has waited for (containers without an init) does not. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  const status = `/proc/${pid}/stat`;
+  return !existsSync(status) || !readFileSync(status, "utf8").includes(") Z ");
+}
