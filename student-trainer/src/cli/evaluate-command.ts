@@ -4,12 +4,12 @@ import { finished } from "node:stream/promises";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { Command } from "commander";
 
-import { loadDataset } from "../data/dataset.js";
 import { evaluateStudent, type Evaluation } from "../evaluation/evaluate-student.js";
 import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
 import { onInterrupt } from "./interrupt.js";
 import { newestModel } from "./newest-model.js";
-import { openFileEngine, openStudent, promptRoom } from "./open-student.js";
+import { loadRows } from "./load-rows.js";
+import { openFileEngine, openStudent } from "./open-student.js";
 import { openTeacher } from "./open-teacher.js";
 import { asUsage } from "./usage-error.js";
 
@@ -39,9 +39,8 @@ export function createEvaluateCommand(): Command {
 
 async function evaluate(flags: Flags): Promise<Evaluation> {
   const config = readRunConfig(flags);
-  const { evaluation: files } = config.data;
   asUsage(() => {
-    if (files === undefined) {
+    if (config.data.evaluation === undefined) {
       throw new TandemError("INVALID_ARGUMENT", "data.evaluation names no held-out rows", {
         field: "data.evaluation",
       });
@@ -50,14 +49,7 @@ async function evaluate(flags: Flags): Promise<Evaluation> {
   const student = await openStudent(flags.model ?? (await newestModel(config)), {
     stopIds: config.rollout.stopIds,
   });
-  const { rows } = await loadDataset({
-    files: files ?? [],
-    config: config.data,
-    codec: student.tokenizer,
-    eosId: undefined,
-    maxResponse: Infinity,
-    maxPrompt: promptRoom(config, student.config.contextLength),
-  });
+  const { rows } = await loadRows(config, student, "evaluation");
   const note = (text: string) => process.stderr.write(`${text}\n`);
   const teacher =
     config.evaluation.teacherRows > 0

@@ -4,13 +4,13 @@ import { finished } from "node:stream/promises";
 import { Command } from "commander";
 
 import { needsTeacher } from "../config/check-config.js";
-import { loadDataset } from "../data/dataset.js";
 import { LossSet } from "../losses/loss-set.js";
-import { createRolloutSource } from "../rollout/rollout-source.js";
 import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
 import { onInterrupt } from "./interrupt.js";
 import { newestModel } from "./newest-model.js";
-import { openFileEngine, openStudent, promptRoom } from "./open-student.js";
+import { loadRows } from "./load-rows.js";
+import { openSource } from "./open-source.js";
+import { openFileEngine, openStudent } from "./open-student.js";
 import { openTeacher } from "./open-teacher.js";
 import { wholeNumber } from "./parse-flag.js";
 import { toSampleRecord } from "./sample-record.js";
@@ -42,15 +42,7 @@ async function writeRollouts(flags: Flags): Promise<void> {
   const student = await openStudent(flags.model ?? (await newestModel(config)), {
     stopIds: config.rollout.stopIds,
   });
-  const { rows } = await loadDataset({
-    files: config.data.train,
-    config: config.data,
-    codec: student.tokenizer,
-    eosId: config.data.appendEos ? student.stopIds[0] : undefined,
-    maxResponse: config.rollout.maxResponse,
-    maxPrompt: promptRoom(config, student.config.contextLength),
-    limit: config.data.limit,
-  });
+  const { rows } = await loadRows(config, student, "train");
   const note = (text: string) => process.stderr.write(`${text}\n`);
   const interrupt = onInterrupt();
   const teacher = needsTeacher(config)
@@ -62,15 +54,7 @@ async function writeRollouts(flags: Flags): Promise<void> {
     kvMemoryBytes: config.student.kvMemoryBytes,
   });
   try {
-    const source = createRolloutSource({
-      config: config.rollout,
-      rows,
-      shuffle: config.data.shuffle,
-      runSeed: config.training.seed,
-      stopIds: student.stopIds,
-      engine,
-      ...(teacher === undefined ? {} : { teacher }),
-    });
+    const source = openSource({ config, student, rows, engine, teacher });
     const requirement = new LossSet(config.losses).requirement(0);
     const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
     for (let batch = 0; batch < flags.batches; batch++) {

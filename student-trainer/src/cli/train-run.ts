@@ -7,17 +7,17 @@ import { loadStudent } from "../checkpoint/load-student.js";
 import { needsTeacher } from "../config/check-config.js";
 import { courseDigest } from "../config/load-run-config.js";
 import type { RunConfig } from "../config/run-config.js";
-import { loadDataset, type Dataset } from "../data/dataset.js";
+import type { Dataset } from "../data/dataset.js";
 import { evaluateStudent } from "../evaluation/evaluate-student.js";
 import { LossSet } from "../losses/loss-set.js";
-import { usesAnswers, usesStudent } from "../rollout/rollout-config.js";
-import { createRolloutSource } from "../rollout/rollout-source.js";
+import { usesStudent } from "../rollout/rollout-config.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
 import type { TeacherClient } from "../teacher/teacher-client.js";
 import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
+import { loadRows } from "./load-rows.js";
 import {
   kvBytesFor,
   openStudent,
@@ -26,6 +26,7 @@ import {
   type OpenStudent,
 } from "./open-student.js";
 import { openTeacher } from "./open-teacher.js";
+import { openSource, type RolloutTeacher } from "./open-source.js";
 import { rememberTeacher } from "./remember-teacher.js";
 import { recordSamples } from "./record-samples.js";
 import { prepareRunDirectory } from "./run-directory.js";
@@ -40,9 +41,6 @@ export interface TrainRunOptions {
   /** Put between the rollouts and the teacher's client, to watch or to disturb. */
   readonly wrapTeacher?: (teacher: RolloutTeacher) => RolloutTeacher;
 }
-
-/** The part of the teacher's client that rollouts use. */
-export type RolloutTeacher = Pick<TeacherClient, "score" | "openSequence" | "generate">;
 
 export interface TrainRunResult {
   readonly runDir: string;
@@ -103,15 +101,8 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
     kvMemoryBytes: config.student.kvMemoryBytes ?? kvMemoryFor(config, opened),
   });
   try {
-    const source = createRolloutSource({
-      config: config.rollout,
-      rows: train.rows,
-      shuffle: config.data.shuffle,
-      runSeed: config.training.seed,
-      stopIds: student.stopIds,
-      engine,
-      ...(teacher === undefined ? {} : { teacher: opened.wrapTeacher?.(teacher) ?? teacher }),
-    });
+    const wrapped = teacher === undefined ? undefined : (opened.wrapTeacher?.(teacher) ?? teacher);
+    const source = openSource({ config, student, rows: train.rows, engine, teacher: wrapped });
     // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
     const writesOwnText = usesStudent(config.rollout) || losses.requirement(0).studentTopK > 0;
     const steps = totalSteps(config.training, config.rollout.rows);
@@ -179,25 +170,6 @@ function evaluationOf(
         `step ${step}: ${(100 * Number(accuracy)).toFixed(1)} % of ${count} held-out rows right`,
       ),
   };
-}
-
-async function loadRows(
-  config: RunConfig,
-  student: OpenStudent,
-  which: "train" | "evaluation",
-): Promise<Dataset> {
-  const files = config.data[which];
-  if (files === undefined) return { rows: [], skipped: 0 };
-  return loadDataset({
-    files,
-    config: config.data,
-    codec: student.tokenizer,
-    eosId: config.data.appendEos ? student.stopIds[0] : undefined,
-    maxResponse:
-      which === "train" && usesAnswers(config.rollout) ? config.rollout.maxResponse : Infinity,
-    maxPrompt: promptRoom(config, student.config.contextLength),
-    limit: which === "train" ? config.data.limit : undefined,
-  });
 }
 
 /** For the most and longest rows that are written at once. */
