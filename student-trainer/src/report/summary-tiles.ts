@@ -32,7 +32,8 @@ export function renderSummaryTable(summary: ReadonlyMap<string, SummaryValue>): 
 
 function accuracyTile({ summary, evaluations }: RunRecord): Tile | undefined {
   const before = numberOf(summary, "accuracyBefore") ?? evaluations[0]?.accuracy;
-  const after = numberOf(summary, "accuracyAfter") ?? evaluations.at(-1)?.accuracy;
+  const last = evaluations.length > 1 ? evaluations.at(-1)?.accuracy : undefined;
+  const after = numberOf(summary, "accuracyAfter") ?? last;
   if (before === undefined || after === undefined) return undefined;
   const points = 100 * (after - before);
   return {

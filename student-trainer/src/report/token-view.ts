@@ -3,6 +3,9 @@ import { formatShare } from "./format-number.js";
 import type { Stage } from "./pick-sequences.js";
 import type { Candidate, SampleSequence, SampleToken } from "./run-record.js";
 
+/** Characters that fit beside a note; longer sequences get the width for themselves. */
+const ONE_LINE = 90;
+
 /** The text as it was written: every token in the colour and dress of its author, one section per training step.
  * Details of a token (rank, both distributions) travel as JSON and are shown by the page's script on hover and focus. */
 export function renderTokenView(stages: readonly Stage[]): string {
@@ -43,7 +46,11 @@ function renderSequence(sequence: SampleSequence, stage: number, index: number):
     (token, at) =>
       `<button type="button" class="${tokenClass(token)}" data-at="${at}" tabindex="${at === 0 ? 0 : -1}" aria-label="${escapeHtml(spokenToken(token))}">${renderPiece(token.piece)}</button>`,
   );
-  return `<div class="sequence" role="group" aria-label="${escapeHtml(label)}" data-stage="${stage}" data-sequence="${index}">
+  const length = sequence.tokens.reduce(
+    (sum, token) => sum + token.piece.length,
+    sequence.prompt.length,
+  );
+  return `<div class="sequence${length > ONE_LINE ? " long" : ""}" role="group" aria-label="${escapeHtml(label)}" data-stage="${stage}" data-sequence="${index}">
 <div class="text"><span class="prompt">${renderPiece(sequence.prompt)}</span>${tokens.join("")}</div>
 <div class="note" aria-hidden="true">row ${sequence.row} · ${replaced} of ${sequence.tokens.length} by the teacher${sequence.finish === "length" ? " · cut at the length limit" : ""}</div>
 </div>`;

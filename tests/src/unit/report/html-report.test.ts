@@ -118,6 +118,23 @@ describe("renderHtmlReport", () => {
     assert.match(renderHtmlReport(runWith({ steps, summary }), ASSETS), /25 % .*→.* 100 %/);
   });
 
+  it("gives a long sequence the width for itself", () => {
+    const long = { ...sequenceAt(0), prompt: "word ".repeat(30) };
+    const page = renderHtmlReport(runWith({ sequences: [sequenceAt(0), long] }), ASSETS);
+    assert.equal(page.match(/class="sequence"/g)?.length, 1);
+    assert.equal(page.match(/class="sequence long"/g)?.length, 1);
+  });
+
+  it("claims no change of accuracy before there is a second evaluation", () => {
+    const evaluations = [{ step: 0, accuracy: 0.25 }];
+    assert.doesNotMatch(renderHtmlReport(runWith({ evaluations }), ASSETS), /exact match<\/span>/);
+    const two = [...evaluations, { step: 9, accuracy: 0.75 }];
+    assert.match(
+      renderHtmlReport(runWith({ evaluations: two }), ASSETS),
+      /\+50\.0 points, exact match<\/span>/,
+    );
+  });
+
   it("refers to nothing outside itself", () => {
     const page = renderHtmlReport(
       runWith({ steps: [{ step: 1, loss: 1, acceptance: 1 }], sequences: [sequenceAt(0)] }),
