@@ -45,7 +45,10 @@ if (!check) {
     const stale = new Set([...files(fresh), ...files(committed)]);
     for (const file of files(fresh)) {
       const same = files(committed).includes(file);
-      if (same && readFileSync(join(fresh, file), "utf8") === readFileSync(join(committed, file), "utf8"))
+      if (
+        same &&
+        readFileSync(join(fresh, file), "utf8") === readFileSync(join(committed, file), "utf8")
+      )
         stale.delete(file);
     }
     if (stale.size > 0) {

@@ -16,7 +16,9 @@ const files = groups.flatMap((group) =>
     .sort(),
 );
 if (files.length === 0) {
-  console.error(`no tests in ${groups.map((group) => relative(process.cwd(), join(dist, group))).join(", ")}`);
+  console.error(
+    `no tests in ${groups.map((group) => relative(process.cwd(), join(dist, group))).join(", ")}`,
+  );
   process.exit(1);
 }
 const stream = run({ files, concurrency: Math.min(2, availableParallelism()), timeout: 900_000 });

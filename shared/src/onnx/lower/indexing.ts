@@ -1,4 +1,5 @@
 import type { IndexingOpName } from "../../tensor/op-attributes.js";
+import type { GraphTensor } from "../graph.js";
 import type { LowerRules } from "./lower-rule.js";
 
 const axisAttribute = (axis: number): { readonly axis: { readonly int: number } } => ({
@@ -6,10 +7,15 @@ const axisAttribute = (axis: number): { readonly axis: { readonly int: number } 
 });
 
 export const indexingLowering = {
-  gather: (lowering, { inputs, attributes }) =>
-    lowering.emit("Gather", lowering.namesOf(inputs), {
+  // Rows of a half-precision table are widened after they are chosen: the whole table in float32 would be a second copy of it.
+  gather: (lowering, { inputs, attributes }) => {
+    const [x, ids] = inputs as readonly [GraphTensor, GraphTensor];
+    const half = lowering.halfOf(x);
+    const rows = lowering.emit("Gather", [half ?? lowering.nameOf(x), lowering.nameOf(ids)], {
       attributes: axisAttribute(attributes.axis),
-    }),
+    });
+    return half === undefined ? rows : lowering.widen(rows);
+  },
   takeAlongAxis: (lowering, { inputs, attributes }) =>
     lowering.emit("GatherElements", lowering.namesOf(inputs), {
       attributes: axisAttribute(attributes.axis),

@@ -1,8 +1,7 @@
 import type { OpName } from "../../tensor/op-attributes.js";
-import type { Graph, GraphNode, GraphOutput } from "../graph.js";
+import type { Graph, GraphNode, GraphOutput, GraphTensor } from "../graph.js";
 import { graphInputs } from "../graph.js";
 import type { OnnxModel, OnnxNode } from "../onnx-model.js";
-import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
 import { compoundLowering } from "./compound.js";
 import { elementwiseLowering } from "./elementwise.js";
 import { indexingLowering } from "./indexing.js";
@@ -14,11 +13,11 @@ import { shapeLowering } from "./shape.js";
 
 const LOWER_RULES: LowerRules<OpName> = {
   input: (_, { attributes }) => attributes.name,
-  parameter: (lowering, { attributes }) => {
+  parameter: (lowering, { attributes, outputs }) => {
     const { name, shape, bytes } = attributes;
     lowering.initializers.push({ name, dtype: bytes.dtype, shape, content: { external: bytes } });
-    if (bytes.dtype === "f32") return name;
-    return lowering.emit("Cast", [name], { attributes: { to: { int: TENSOR_DATA_TYPE.f32 } } });
+    if (bytes.dtype !== "f32") lowering.bindHalf(outputs[0] as GraphTensor, name);
+    return name;
   },
   constant: (lowering, { attributes }) =>
     lowering.constant(attributes.dtype, attributes.shape, attributes.data),

@@ -6,6 +6,7 @@ import type { ConstantData, OpAttributes, OpName } from "../../tensor/op-attribu
 import type { DType, Dim, Shape } from "../../tensor/tensor-ops.js";
 import type { GraphNode, GraphTensor } from "../graph.js";
 import { nodeKey } from "../node-key.js";
+import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
 import type { OnnxAttributes, OnnxDomain, OnnxInitializer, OnnxNode } from "../onnx-model.js";
 
 export interface EmitOptions {
@@ -18,6 +19,8 @@ export class Lowering {
   readonly nodes: OnnxNode[] = [];
   readonly initializers: OnnxInitializer[] = [];
   readonly #names = new Map<GraphTensor, string>();
+  /** Half-precision parameters by the name of their bytes: widened where a float32 operand is wanted, which few may be. */
+  readonly #halves = new Map<GraphTensor, string>();
   readonly #emitted = new Map<string, readonly string[]>();
   readonly #needed: ReadonlySet<string>;
   /** What a reshaped value was reshaped from. */
@@ -59,7 +62,8 @@ export class Lowering {
 
   /** The ONNX value that holds a tensor. */
   nameOf(tensor: GraphTensor): string {
-    const name = this.#names.get(tensor);
+    const half = this.#halves.get(tensor);
+    const name = half === undefined ? this.#names.get(tensor) : this.widen(half);
     invariant(
       name !== undefined,
       `${tensor.node.kind} ${tensor.node.id} is lowered before its use`,
@@ -79,6 +83,20 @@ export class Lowering {
         this.#sizeSources.set(dim, { value: name, axis });
       }
     });
+  }
+
+  /** Binds a float32 tensor to bytes of half its width. */
+  bindHalf(tensor: GraphTensor, name: string): void {
+    this.#halves.set(tensor, name);
+  }
+
+  /** The bytes of a half-precision parameter, for rules that do with fewer than all of its values. */
+  halfOf(tensor: GraphTensor): string | undefined {
+    return this.#halves.get(tensor);
+  }
+
+  widen(half: string): string {
+    return this.emit("Cast", [half], { attributes: { to: { int: TENSOR_DATA_TYPE.f32 } } });
   }
 
   /** Names of ours begin with a slash, so that they never meet one of the graph's interface. */

@@ -57,6 +57,23 @@ describe("lowerGraph", () => {
     assert.deepEqual(countOps(g), { Softmax: 1, ReduceMax: 2, Log: 1, Sub: 1 });
   });
 
+  it("widens the chosen rows of a half-precision table, not the table", () => {
+    const g = new GraphBuilder();
+    const bytes = { location: "model.safetensors", offset: 0, length: 64, dtype: "f16" } as const;
+    const table = g.parameter("table", [8, 4], bytes);
+    g.output("rows", g.gather(table, g.input("ids", "i64", ["N"]), 0));
+    const { nodes } = lowerGraph(g.build());
+    assert.deepEqual(
+      nodes.map(({ opType, inputs }) => [opType, inputs[0]]),
+      [
+        ["Gather", "table"],
+        ["Cast", nodes[0]?.outputs[0]],
+      ],
+    );
+    g.output("product", g.matmul(g.input("x", "f32", ["N", 4]), table, { transB: true }));
+    assert.equal(countOps(g)["Cast"], 2, "a product needs all of it");
+  });
+
   it("finds equal reshapes equal, whatever they were reshaped from", () => {
     const g = new GraphBuilder();
     const packed = g.input("x", "f32", ["B*T", 16]);
