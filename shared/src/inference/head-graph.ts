@@ -3,15 +3,16 @@ import { logits } from "../models/decoder.js";
 import type { Graph, GraphTensor } from "../onnx/graph.js";
 import { GraphBuilder } from "../onnx/graph-builder.js";
 import type { BoundWeights } from "./bound-weights.js";
+import { addDraws } from "./draws-graph.js";
 
 type G = GraphTensor;
 
 /** What is asked of n laws is fed as sizes: lists of length 0 cost nothing, so one session answers every signal.
  *
- * Inputs: hidden [n,D]; k i64 [1] with 1 ≤ k ≤ V; targets [n]; taus [n,J]; atIds [n,A]; momentRows [M], massRows [W], denseRows [E] (rows of n).
+ * Inputs: hidden [n,D]; k i64 [1] with 1 ≤ k ≤ V; targets [n]; taus [n,J]; atIds [n,A]; momentRows [M], massRows [W], denseRows [E] (rows of n); of `addDraws`.
  * Outputs, u being the raw logits: topIds, topLogits [n,k]; restShare [n] and restShareAt [n,J]: the softmax probability of the list's last entry
  * among the ids outside its first k−1; tokenLogit, rank [n]; atLogits [n,A]; logitSum, meanDepth [M] = Σ u_v and Σ p_v (max u − u_v);
- * massAbove [W] = Σ_{u_v > u_token} p_v; dense [E,V].
+ * massAbove [W] = Σ_{u_v > u_token} p_v; drawIds; dense [E,V].
  *
  * A row's bits must not depend on the rows beside it. Logarithms are therefore left to the caller (onnxruntime takes another one for the last
  * entries of a tensor), and sums over the vocabulary run over whole vectors (it sums a row in another order where its start is not aligned). */
@@ -37,6 +38,7 @@ export function buildHeadGraph(
     builder.takeAlongAxis(u, builder.input("atIds", "i64", ["n", "A"]), 1),
   );
   addMoments(builder, u, top.values, vocabulary);
+  addDraws(builder, u, vocabulary);
   builder.output("dense", builder.gather(u, builder.input("denseRows", "i64", ["E"]), 0));
   return builder.build();
 }

@@ -1,3 +1,4 @@
+import { drawBlocks } from "./draws-graph.js";
 import type { HeadQuery, HeadReply, HeadSession } from "./head-session.js";
 import type { LawAnswers } from "./law-answers.js";
 import type { HeadRequest } from "./step.js";
@@ -25,13 +26,26 @@ const KEPT_LOGIT_BYTES = 16 << 20;
 /** Beyond this a chunk gains nothing: matrices are large enough. */
 const MAX_CHUNK_ROWS = 256;
 
+/** What makes one head run larger than another. */
+interface HeadSizes {
+  readonly tauCount: number;
+  readonly drawCount: number;
+}
+
 /** Rows of one head run under the byte budget; at least one. */
-export function headChunkRows(vocabulary: number, tauCount: number, headBytes: number): number {
-  const rowBytes = 4 * vocabulary * (LIVE_ARRAYS + 3 * tauCount);
+export function headChunkRows(
+  vocabulary: number,
+  { tauCount, drawCount }: HeadSizes,
+  headBytes: number,
+): number {
+  // Draws: cumulated sums of the vocabulary, and of one block for each, in float64.
+  const drawBytes =
+    drawCount === 0 ? 0 : 16 * vocabulary + 24 * drawCount * drawBlocks(vocabulary).width;
+  const rowBytes = 4 * vocabulary * (LIVE_ARRAYS + 3 * tauCount) + drawBytes;
   return Math.max(1, Math.min(MAX_CHUNK_ROWS, Math.floor(headBytes / rowBytes)));
 }
 
-/** Answers all laws of all requests: those with equal list length and number of temperatures share runs, whatever row they come from. */
+/** Answers all laws of all requests: those with equal list length, number of temperatures and number of draws share runs, whatever row they come from. */
 export async function answerRequests(
   session: HeadSession,
   requests: readonly OpenRequest[],
@@ -46,14 +60,15 @@ export async function answerRequests(
     answers.keepLogits = keepLogits && head.verify !== undefined;
   const classes = new Map<string, OpenRequest[]>();
   for (const request of requests) {
-    const key = `${request.answers.topK}:${request.answers.tauCount}`;
+    const { topK, tauCount, drawCount } = request.answers;
+    const key = `${topK}:${tauCount}:${drawCount}`;
     classes.set(key, [...(classes.get(key) ?? []), request]);
   }
   for (const members of classes.values()) {
-    const { topK, tauCount } = members[0]!.answers;
-    const rows = headChunkRows(session.vocabulary, tauCount, headBytes);
+    const { topK, tauCount, drawCount } = members[0]!.answers;
+    const rows = headChunkRows(session.vocabulary, { tauCount, drawCount }, headBytes);
     for (const chunk of cutIntoChunks(members, rows)) {
-      const reply = await session.run(toQuery(chunk, { topK, tauCount }));
+      const reply = await session.run(toQuery(chunk, { topK, tauCount, drawCount }));
       distribute(chunk, reply, session.vocabulary);
     }
   }
@@ -79,7 +94,7 @@ function cutIntoChunks(requests: readonly OpenRequest[], rowsPerChunk: number): 
 
 function toQuery(
   chunk: readonly Segment[],
-  { topK, tauCount }: { topK: number; tauCount: number },
+  { topK, tauCount, drawCount }: HeadSizes & { readonly topK: number },
 ): HeadQuery {
   const n = chunk.reduce((sum, { rows }) => sum + rows, 0);
   const first = chunk[0]!.request;
@@ -92,6 +107,8 @@ function toQuery(
   const momentRows: number[] = [];
   const massRows: number[] = [];
   const denseRows: number[] = [];
+  const drawRows: number[] = [];
+  const uniforms = new Float64Array(n * drawCount);
   let at = 0;
   for (const { request, law, rows } of chunk) {
     const { head, answers } = request;
@@ -103,10 +120,28 @@ function toQuery(
       if (answers.wantsMoments) momentRows.push(at);
       if (answers.wantsMass) massRows.push(at);
       if (answers.wantsDense(i)) denseRows.push(at);
+      if (drawCount > 0) {
+        uniforms.set(answers.drawUniforms(i), drawRows.length * drawCount);
+        drawRows.push(at);
+      }
       atList(head, i).forEach((id, column) => (atIds[at * atWidth + column] = BigInt(id)));
     }
   }
-  return { hidden, targets, topK, taus, tauCount, atIds, atWidth, momentRows, massRows, denseRows };
+  return {
+    hidden,
+    targets,
+    topK,
+    taus,
+    tauCount,
+    atIds,
+    atWidth,
+    momentRows,
+    massRows,
+    denseRows,
+    drawRows,
+    uniforms,
+    drawCount,
+  };
 }
 
 function atList({ atIds, atOffsets }: HeadRequest, law: number): Uint32Array {
@@ -137,6 +172,7 @@ function distribute(chunk: readonly Segment[], reply: HeadReply, vocabulary: num
         answers.entropy[i] = reply.entropy[moment++]!;
       }
       if (answers.wantsMass) answers.massAbove[i] = reply.massAbove[mass++]!;
+      answers.takeDraws(i, reply.drawIds, at);
       answers.takeAtLogits(i, reply.atLogits.subarray(at * atWidth, (at + 1) * atWidth));
       if (answers.wantsDense(i)) {
         answers.takeDense(i, reply.dense.subarray(dense * vocabulary, (dense + 1) * vocabulary));
@@ -153,7 +189,7 @@ export async function* denseRows(
   headBytes: number,
 ): AsyncGenerator<Float32Array> {
   const V = session.vocabulary;
-  const rowsPerChunk = headChunkRows(V, 0, headBytes);
+  const rowsPerChunk = headChunkRows(V, { tauCount: 0, drawCount: 0 }, headBytes);
   for (let begin = 0; begin < hidden.length; begin += rowsPerChunk) {
     const chunk = hidden.slice(begin, begin + rowsPerChunk);
     const D = chunk[0]!.length;
@@ -170,6 +206,9 @@ export async function* denseRows(
       momentRows: [],
       massRows: [],
       denseRows: chunk.map((_, i) => i),
+      drawRows: [],
+      uniforms: new Float64Array(0),
+      drawCount: 0,
     });
     for (let i = 0; i < chunk.length; i++) yield reply.dense.subarray(i * V, (i + 1) * V);
   }

@@ -4,6 +4,7 @@ import { f32Tensor, i64Tensor, type HostTensor } from "../runtime/host-tensor.js
 import { createOrtSession } from "../runtime/ort-session.js";
 import type { Session } from "../runtime/session.js";
 import type { BoundWeights } from "./bound-weights.js";
+import { drawBlocks } from "./draws-graph.js";
 import { buildHeadGraph } from "./head-graph.js";
 
 /** What one run of the head is asked: n laws, and lists of rows (indices below n) for the parts that cost a pass over the vocabulary. */
@@ -23,6 +24,10 @@ export interface HeadQuery {
   readonly momentRows: readonly number[];
   readonly massRows: readonly number[];
   readonly denseRows: readonly number[];
+  readonly drawRows: readonly number[];
+  /** [Q,C]: C uniforms for each of `drawRows`. */
+  readonly uniforms: Float64Array;
+  readonly drawCount: number;
 }
 
 export interface HeadReply {
@@ -42,6 +47,8 @@ export interface HeadReply {
   readonly entropy: Float32Array;
   readonly massAbove: Float32Array;
   readonly dense: Float32Array;
+  /** i32 [Q,C]. */
+  readonly drawIds: Int32Array;
 }
 
 /** The language-modelling head as a native session: hidden states to everything a signal can hold, without the logits leaving it. */
@@ -74,6 +81,7 @@ export class HeadSession {
     const n = query.targets.length;
     // The list is one longer than asked for: its last entry is the largest logit outside.
     const listWidth = Math.min(query.topK + 1, this.vocabulary);
+    const { blocks } = drawBlocks(this.vocabulary);
     const list = (rows: readonly number[]) => i64Tensor(rows, [rows.length]);
     const reply = await this.#session.run(
       {
@@ -85,6 +93,16 @@ export class HeadSession {
         momentRows: list(query.momentRows),
         massRows: list(query.massRows),
         denseRows: list(query.denseRows),
+        drawRows: list(query.drawRows),
+        drawStarts: i64Tensor(
+          query.drawRows.map((_, row) => row * blocks),
+          [query.drawRows.length, 1],
+        ),
+        uniforms: {
+          dtype: "f64",
+          shape: [query.drawRows.length, query.drawCount],
+          data: query.uniforms,
+        },
       },
       OUTPUTS,
     );
@@ -113,6 +131,7 @@ export class HeadSession {
       ),
       massAbove: f32("massAbove"),
       dense: f32("dense"),
+      drawIds: i32("drawIds").map((id) => Math.min(id, this.vocabulary - 1)),
     };
   }
 
@@ -133,6 +152,7 @@ const OUTPUTS = [
   "meanDepth",
   "massAbove",
   "dense",
+  "drawIds",
 ] as const;
 
 /** lse and the part of it outside the list (a difference of logarithms, never above 0), in float64, at each of `tauCount` temperatures per row.

@@ -1,4 +1,4 @@
-import { drawTokens, type DrawnTokens } from "./draw-tokens.js";
+import { countDraws, type DrawnTokens } from "./count-draws.js";
 import type { HeadReply } from "./head-session.js";
 import { lawCount } from "./law-count.js";
 import type { HeadRequest } from "./step.js";
@@ -10,6 +10,7 @@ export class LawAnswers {
   readonly count: number;
   readonly topK: number;
   readonly tauCount: number;
+  readonly drawCount: number;
   /** f32 [n,J]. */
   readonly taus: Float32Array;
   readonly topIds: Uint32Array;
@@ -40,6 +41,7 @@ export class LawAnswers {
     this.#vocabulary = vocabulary;
     this.count = n;
     this.topK = head.spec.topK;
+    this.drawCount = head.random === undefined ? 0 : head.spec.draws;
     this.taus =
       head.taus ??
       Float32Array.from(
@@ -74,10 +76,7 @@ export class LawAnswers {
   wantsDense(law: number): boolean {
     const { spec, sample } = this.#head;
     return (
-      this.keepLogits ||
-      spec.dense !== "none" ||
-      spec.draws > 0 ||
-      (sample !== undefined && law === this.count - 1)
+      this.keepLogits || spec.dense !== "none" || (sample !== undefined && law === this.count - 1)
     );
   }
 
@@ -114,19 +113,29 @@ export class LawAnswers {
     this.atLogits.set(values.subarray(0, end - begin), begin);
   }
 
-  /** All logits of one law: kept, drawn from, or sampled from, as the request says. */
+  /** The uniforms of one law's draws. */
+  drawUniforms(law: number): readonly number[] {
+    const { random } = this.#head;
+    if (random === undefined) return [];
+    const position = random.firstPosition + law;
+    return Array.from({ length: this.drawCount }, (_, index) =>
+      uniformAt({ ...random, position, stream: "draws", index }),
+    );
+  }
+
+  /** One law's draws out of those of a run, [rows,C]. */
+  takeDraws(law: number, ids: Int32Array, row: number): void {
+    if (this.drawCount === 0) return;
+    this.draws[law] = countDraws(ids.subarray(row * this.drawCount, (row + 1) * this.drawCount));
+  }
+
+  /** All logits of one law: kept or sampled from, as the request says. */
   takeDense(law: number, logits: Float32Array): void {
-    const { spec, sample, random } = this.#head;
+    const { sample, random } = this.#head;
     if (this.keepLogits) this.logits[law] = logits;
     this.dense?.set(logits, law * this.#vocabulary);
     if (random === undefined) return;
     const position = random.firstPosition + law;
-    if (spec.draws > 0) {
-      const uniforms = Array.from({ length: spec.draws }, (_, index) =>
-        uniformAt({ ...random, position, stream: "draws", index }),
-      );
-      this.draws[law] = drawTokens(logits, uniforms);
-    }
     if (sample !== undefined && law === this.count - 1) {
       const uniform = uniformAt({ ...random, position, stream: random.stream ?? "replacement" });
       this.sampled = sampleRow(logits, sample, uniform);

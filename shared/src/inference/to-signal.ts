@@ -1,6 +1,6 @@
 import type { TeacherSignal } from "../wire/teacher-signal.js";
 import { asksForSignal } from "./asks-for-signal.js";
-import type { DrawnTokens } from "./draw-tokens.js";
+import type { DrawnTokens } from "./count-draws.js";
 import type { LawAnswers } from "./law-answers.js";
 import type { HeadRequest } from "./step.js";
 
