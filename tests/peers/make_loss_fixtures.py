@@ -216,6 +216,21 @@ def speckd(case):
     return torch.where(accepted, value * len(accepted) / accepted.sum().clamp(min=1), value * 0)
 
 
+def adakd(case):
+    """Scores, selection and temperatures without a gradient; the released formula with the median over the selected."""
+    options = case.options
+    p, q = case.u.softmax(-1), case.v.detach().softmax(-1)
+    score = ((p.sqrt() - q.sqrt()) ** 2).sum(-1).sqrt() / 2**0.5
+    count = -int(-options.get("ratio", 1.0) * len(score) // 1)
+    selected = torch.zeros(len(score)).bool().scatter(0, score.sort(descending=True, stable=True).indices[:count], True)
+    c = options.get("strength", 0.5) * (-1 if options.get("soften") else 1)
+    temperature = options.get("temperature", 1.0) * torch.exp(-c * torch.tanh((score / score[selected].median()).log()))
+    log_p = (case.u / temperature[:, None]).log_softmax(-1)
+    log_q = (case.v / temperature[:, None]).log_softmax(-1)
+    value = kl(log_p, log_q) if options.get("divergence") == "forward-kl" else kl(log_q, log_p)
+    return torch.where(selected, temperature**2 * value * len(score) / count, value * 0)
+
+
 # ── logits ──
 
 
@@ -385,6 +400,8 @@ def cases(vocabulary):
     yield skew_reverse_kl, {"topK": 4, "alpha": 0.3, "detachMixture": True}
     yield akl, {"topK": 4, "mu": 0.9, "temperature": 2.5}
     yield rs_kd, {"draws": 12}
+    yield adakd, {"ratio": 0.6}
+    yield adakd, {"soften": True, "strength": 1, "temperature": 2, "divergence": "forward-kl"}
     yield sampled_reverse_kl, {"scale": 1.5}
     yield dpkd, {"beta": 0.3}
     yield dtkd, {"mode": "detached"}
@@ -449,6 +466,7 @@ def large_cases():
     yield truncated_forward_kl, {"topK": 64}
     yield ranking, {"k": 5}
     yield rs_kd, {"draws": 50}
+    yield adakd, {}
     for mode in ("detached", "released", "solved"):
         yield dtkd, {"mode": mode}
     yield continuation_kd, {"phi": 0.6, "psi": 0.3}

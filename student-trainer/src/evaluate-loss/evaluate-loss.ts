@@ -9,7 +9,7 @@ import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
 import { reductionCoefficients } from "../losses/reduction.js";
-import { buildLossGraph } from "./loss-graph.js";
+import { buildLossGraph, buildLossProbeGraph } from "./loss-graph.js";
 import { singleLoss } from "./single-loss.js";
 import { packLossRows, parameterKey } from "./pack-loss-rows.js";
 
@@ -62,9 +62,15 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
   const weights = evaluation.weights ?? new Uint8Array(rows).fill(1);
   const coefficients = reductionCoefficients([weights], "token")[0]!;
   const requirement = losses.requirement(progress);
-  const feeds = packLossRows({ evaluation, losses, requirement, coefficients, progress });
+  const packing = { evaluation, losses, requirement, coefficients, progress };
+  let feeds = packLossRows(packing);
   const padded = feeds["coefficients"]!.shape[0]!;
-  const graph = buildLossGraph({ losses, requirement, rows: padded, vocabulary });
+  const sizes = { losses, requirement, rows: padded, vocabulary };
+  if (losses.probeCount > 0) {
+    const probed = await runGraph(buildLossProbeGraph(sizes), evaluation, feeds);
+    feeds = packLossRows({ ...packing, probe: probed.get("probe")! });
+  }
+  const graph = buildLossGraph(sizes);
   const outputs = await runGraph(graph, evaluation, feeds);
   const perToken = outputs.get("perToken")!;
   return {
@@ -92,8 +98,9 @@ async function runGraph(
       const session = await createOrtSession(serializeGraph(graph), { threads: 1 });
       try {
         const names = graph.outputs.map(({ name }) => name);
-        const inputs = { ...feeds, logits: f32Tensor(logits, shape) };
-        const results = await session.run(inputs, names);
+        const inputs = Object.entries({ ...feeds, logits: f32Tensor(logits, shape) });
+        const own = inputs.filter(([name]) => session.inputNames.includes(name));
+        const results = await session.run(Object.fromEntries(own), names);
         return new Map(
           names.map((name) => [name, Float64Array.from(results[name]!.data as Float32Array)]),
         );

@@ -13,6 +13,8 @@ export interface PackLossRowsOptions {
   readonly requirement: SignalRequirement;
   readonly coefficients: Float64Array;
   readonly progress: number;
+  /** The loss's probe of each position; left out: it has none, or they are not known yet. */
+  readonly probe?: ArrayLike<number>;
 }
 
 /** A parameter's name within its loss. */
@@ -43,7 +45,7 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
 
 /** Everything but the logits, packed as in training: the positions are one response behind a prompt of one token. */
 export function packLossRows(options: PackLossRowsOptions): Readonly<Record<string, HostTensor>> {
-  const { evaluation, losses, requirement, coefficients, progress } = options;
+  const { evaluation, losses, requirement, coefficients, progress, probe } = options;
   const { targets, vocabulary, signal, atIds, byStudent } = evaluation;
   const rows = targets.length;
   const rollout: Rollout = {
@@ -60,7 +62,11 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     ...(atIds && { atIds }),
     stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
   };
-  const [columns] = minibatchColumns(losses, [rollout], [coefficients]);
+  const [columns] = minibatchColumns(
+    losses,
+    [{ rollout, coefficients, ...(probe && { probes: [probe] }) }],
+    progress,
+  );
   // Every position is computed, also those that weigh nothing.
   const everywhere = new Float64Array(rows).fill(1);
   const { feeds } = packMicrobatch([{ rollout, coefficients: everywhere, columns: columns! }], {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { klFromStudent, klFromTeacher } from "./atoms.js";
 import { keptShare } from "./kept-share.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
+import { lowerMedian } from "./lower-median.js";
 import { signalPart } from "./signal-part.js";
 import { splitAtTarget } from "./target-split.js";
 
@@ -59,9 +60,4 @@ function teacherUncertainty({ signal, row }: MinibatchPosition): number {
   const logits = signalPart(signal?.tokenLogit, "the teacher's logit of the token");
   const lse = signalPart(signal?.lse, "lse");
   return -Math.expm1(logits[row]! - lse[row]!);
-}
-
-function lowerMedian(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
 }

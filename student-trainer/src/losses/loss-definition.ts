@@ -89,16 +89,20 @@ export interface MinibatchPosition {
   readonly row: number;
   /** The student's own best ids, ragged by the signal's `atOffsets`, if a loss asks for them. */
   readonly atIds: Uint32Array | undefined;
+  /** What the loss's `probe` gave for it; 0 without one. */
+  readonly probe: number;
 }
 
 /** Numbers of each position that depend on the other positions of the minibatch (medians, counts), so that no graph which sees only
- * some of the positions could compute them: from the teacher's signal alone, before the minibatch is cut into pieces. */
+ * some of the positions could compute them: from the teacher's signal and the loss's `probe`, before the minibatch is cut into pieces. */
 export interface LossColumns<Options> {
   readonly names: readonly string[];
-  /** One array per name, with a number for each position. */
+  /** One array per name, with a number for each position. Rows that weigh nothing get 0, from which `perToken` must stay finite. */
   readonly compute: (
     positions: readonly MinibatchPosition[],
     options: Options,
+    /** Of the run, 0 … 1. */
+    progress: number,
   ) => readonly Float32Array[];
 }
 
@@ -112,6 +116,13 @@ export interface LossDefinition<Options = unknown> {
   readonly options: z.ZodType<Options>;
   readonly requires: (options: Options) => LossRequirement;
   readonly columns?: LossColumns<Options>;
+  /** A number of each position, f32 [n], under the student as it is when the step begins, for `columns` that depend on it: costs another
+   * forward pass. `inputs.columns` is empty. */
+  readonly probe?: <T extends Tensor>(
+    ops: TensorOps<T>,
+    inputs: LossInputs<T>,
+    options: Options,
+  ) => T;
   readonly parameters?: (options: Options) => Readonly<Record<string, LossParameter>>;
   /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
    * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { crossEntropy } from "./cross-entropy.js";
 import { forwardKl } from "./forward-kl.js";
 import { generalizedJsd } from "./generalized-jsd.js";
+import { adakd } from "./adakd.js";
 import { akl } from "./akl.js";
 import { atkd } from "./atkd.js";
 import { continuationKd } from "./continuation-kd.js";
@@ -37,8 +38,12 @@ export interface ConfiguredLoss {
   readonly parameters: Readonly<Record<string, LossParameter>>;
   readonly columns: {
     readonly names: readonly string[];
-    readonly compute: (positions: readonly MinibatchPosition[]) => readonly Float32Array[];
+    readonly compute: (
+      positions: readonly MinibatchPosition[],
+      progress: number,
+    ) => readonly Float32Array[];
   };
+  readonly probe: (<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T) | undefined;
   readonly perToken: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T;
 }
 
@@ -68,6 +73,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(skewReverseKl),
   entry(totalVariation),
   entry(akl),
+  entry(adakd),
   entry(dist),
   entry(dtkd),
   entry(ctkd),
@@ -118,8 +124,10 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
       parameters: definition.parameters?.(options) ?? {},
       columns: {
         names: definition.columns?.names ?? [],
-        compute: (positions) => definition.columns?.compute(positions, options) ?? [],
+        compute: (positions, progress) =>
+          definition.columns?.compute(positions, options, progress) ?? [],
       },
+      probe: definition.probe && ((ops, inputs) => definition.probe!(ops, inputs, options)),
       perToken: (ops, inputs) => definition.perToken(ops, inputs, options),
     };
   };

@@ -149,32 +149,59 @@ export class LossSet {
     return this.#members.reduce((count, { columns }) => count + columns.names.length, 0);
   }
 
-  /** What the losses must know of the whole minibatch: a number for each position, in arrays of a fixed order. */
-  columns(positions: readonly MinibatchPosition[]): readonly Float32Array[] {
-    return this.#members.flatMap(({ columns }) => columns.compute(positions));
+  /** How many losses must know each position under the current student before they see any (`probes`). */
+  get probeCount(): number {
+    return this.#members.filter(({ probe }) => probe !== undefined).length;
+  }
+
+  /** What those losses must know, f32 [n] each. `inputs.columns` is not read. */
+  probes<T extends Tensor>(ops: TensorOps<T>, inputs: LossSetInputs<T>): readonly T[] {
+    return this.#members.flatMap(({ probe }, index) =>
+      probe === undefined ? [] : [probe(ops, { ...this.#inputsOf(index, inputs), columns: {} })],
+    );
+  }
+
+  /** What the losses must know of the whole minibatch: a number for each position, in arrays of a fixed order. `probes` has the numbers
+   * of `probes` for each position. */
+  columns(
+    positions: readonly Omit<MinibatchPosition, "probe">[],
+    probes: readonly ArrayLike<number>[],
+    progress: number,
+  ): readonly Float32Array[] {
+    let next = 0;
+    return this.#members.flatMap(({ columns, probe }) => {
+      const own = probe === undefined ? undefined : probes[next++];
+      const known = positions.map((position, at) => ({ ...position, probe: own?.[at] ?? 0 }));
+      return columns.names.length === 0 ? [] : columns.compute(known, progress);
+    });
   }
 
   /** The unweighted loss of each position, f32 [n], for each loss. */
   perToken<T extends Tensor>(ops: TensorOps<T>, inputs: LossSetInputs<T>): readonly T[] {
-    return this.#members.map((member, index) => {
-      const taus = Object.entries(member.requirement.taus ?? {});
-      const tempered = taus.map(
-        ([name, tau]) => [name, inputs.teacher.tempered[this.#slotOf(tau)]] as const,
-      );
-      const scalars = this.#scalars.flatMap(({ member: owner, name }, at) =>
-        owner === index ? [[name, inputs.scalars[at]] as const] : [],
-      );
-      return member.perToken(ops, {
-        ...inputs,
-        teacher: {
-          ...inputs.teacher,
-          tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
-        },
-        scalars: Object.fromEntries(scalars) as Record<string, T>,
-        columns: this.#columnsOf(index, inputs.columns),
-        parameters: this.#parametersOf(index, inputs.parameters),
-      });
-    });
+    return this.#members.map((member, index) =>
+      member.perToken(ops, this.#inputsOf(index, inputs)),
+    );
+  }
+
+  /** The part that one loss sees, under its own names. */
+  #inputsOf<T>(index: number, inputs: LossSetInputs<T>): LossInputs<T> {
+    const { requirement } = this.#members[index]!;
+    const tempered = Object.entries(requirement.taus ?? {}).map(
+      ([name, tau]) => [name, inputs.teacher.tempered[this.#slotOf(tau)]] as const,
+    );
+    const scalars = this.#scalars.flatMap(({ member: owner, name }, at) =>
+      owner === index ? [[name, inputs.scalars[at]] as const] : [],
+    );
+    return {
+      ...inputs,
+      teacher: {
+        ...inputs.teacher,
+        tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
+      },
+      scalars: Object.fromEntries(scalars) as Record<string, T>,
+      columns: this.#columnsOf(index, inputs.columns),
+      parameters: this.#parametersOf(index, inputs.parameters),
+    };
   }
 
   #columnsOf<T>(member: number, all: readonly T[]): Record<string, T> {

@@ -1,5 +1,6 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { placeValues } from "@tandem/shared/models/decoder.js";
+import type { Graph } from "@tandem/shared/onnx/graph.js";
 import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
 import { f32Tensor, i64Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
 import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
@@ -10,8 +11,9 @@ import {
   type StudentModel,
 } from "../checkpoint/student-model.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
-import { buildGradientGraph, gradientName } from "./gradient-graph.js";
+import { buildGradientGraph, gradientName, type GradientGraphOptions } from "./gradient-graph.js";
 import type { PackedMicrobatch } from "./pack-microbatch.js";
+import { buildProbeGraph, probeName } from "./probe-graph.js";
 
 export interface GradientEngineOptions {
   readonly model: StudentModel;
@@ -24,6 +26,9 @@ export interface GradientEngineOptions {
 }
 
 const MAX_SESSIONS = 2;
+
+/** By number of chunks, the one used last at the end. */
+type SessionCache = Map<number, Promise<Session>>;
 
 /** What a microbatch is computed with, besides its tensors. */
 export interface LossNumbers {
@@ -41,7 +46,8 @@ export class GradientEngine {
   readonly #sums: ReadonlyMap<string, HostTensor>;
   #own: ReadonlyMap<string, HostTensor> | undefined;
   /** By number of chunks, the one used last at the end; sizes of rows and positions are free. */
-  readonly #sessions = new Map<number, Promise<Session>>();
+  readonly #sessions: SessionCache = new Map();
+  readonly #probeSessions: SessionCache = new Map();
 
   constructor(options: GradientEngineOptions) {
     this.#options = options;
@@ -74,9 +80,7 @@ export class GradientEngine {
         ...feeds,
         ...this.#positionFeeds(positions),
         weights: f32Tensor(Float32Array.from(weights), [weights.length]),
-        ...(scalars.length > 0 && {
-          scalars: f32Tensor(Float32Array.from(scalars), [scalars.length]),
-        }),
+        ...scalarFeeds(scalars),
       },
       fetches,
     );
@@ -87,31 +91,48 @@ export class GradientEngine {
   }
 
   async close(): Promise<void> {
-    for (const session of this.#sessions.values()) await (await session).close();
-    this.#sessions.clear();
-  }
-
-  /** Each session holds memory for a whole pass, so only the two used last are kept. */
-  async #session(chunks: number): Promise<Session> {
-    const session = this.#sessions.get(chunks) ?? this.#createSession(chunks);
-    this.#sessions.delete(chunks);
-    this.#sessions.set(chunks, session);
-    if (this.#sessions.size > MAX_SESSIONS) {
-      const [oldest, unused] = this.#sessions.entries().next().value!;
-      this.#sessions.delete(oldest);
-      await (await unused).close();
+    for (const sessions of [this.#sessions, this.#probeSessions]) {
+      for (const session of sessions.values()) await (await session).close();
+      sessions.clear();
     }
-    return session;
   }
 
-  #createSession(chunks: number): Promise<Session> {
-    const { model, vocabulary, losses, requirement, threads } = this.#options;
-    const { config } = model;
-    const graph = buildGradientGraph({ config, vocabulary, losses, requirement, chunks });
+  /** The losses' probes at each loss position of a microbatch, in its order. */
+  async probe(
+    { chunks, positions, lossPositions, feeds }: PackedMicrobatch,
+    scalars: readonly number[],
+  ): Promise<readonly Float32Array[]> {
+    const session = await cached(this.#probeSessions, chunks, () =>
+      this.#createSession(buildProbeGraph(this.#graphOptions(chunks))),
+    );
+    const known: Readonly<Record<string, HostTensor>> = {
+      ...this.#weightFeeds,
+      ...feeds,
+      ...this.#positionFeeds(positions),
+      ...scalarFeeds(scalars),
+    };
+    const inputs = Object.entries(known).filter(([name]) => session.inputNames.includes(name));
+    const names = Array.from({ length: this.#options.losses.probeCount }, (_, at) => probeName(at));
+    const results = await session.run(Object.fromEntries(inputs), names);
+    return names.map((name) => (results[name]!.data as Float32Array).slice(0, lossPositions));
+  }
+
+  #session(chunks: number): Promise<Session> {
+    return cached(this.#sessions, chunks, () =>
+      this.#createSession(buildGradientGraph(this.#graphOptions(chunks))),
+    );
+  }
+
+  #graphOptions(chunks: number): GradientGraphOptions {
+    const { model, vocabulary, losses, requirement } = this.#options;
+    return { config: model.config, vocabulary, losses, requirement, chunks };
+  }
+
+  #createSession(graph: Graph): Promise<Session> {
     // A memory pattern is a second arena of the size of the first, taken from the second run on.
+    const { threads } = this.#options;
     return createOrtSession(serializeGraph(graph), { threads, memoryPattern: false });
   }
-
   #positionFeeds(positions: number): Record<string, HostTensor> {
     const places = placeValues(
       this.#options.model.config,
@@ -136,6 +157,28 @@ export class GradientEngine {
       addTo(data as Float32Array, this.#own!.get(name)!.data as Float32Array);
     }
   }
+}
+
+/** Each session holds memory for a whole pass, so only the two used last are kept. */
+async function cached(
+  sessions: SessionCache,
+  chunks: number,
+  create: () => Promise<Session>,
+): Promise<Session> {
+  const session = sessions.get(chunks) ?? create();
+  sessions.delete(chunks);
+  sessions.set(chunks, session);
+  if (sessions.size > MAX_SESSIONS) {
+    const [oldest, unused] = sessions.entries().next().value!;
+    sessions.delete(oldest);
+    await (await unused).close();
+  }
+  return session;
+}
+
+function scalarFeeds(scalars: readonly number[]): Record<string, HostTensor> {
+  if (scalars.length === 0) return {};
+  return { scalars: f32Tensor(Float32Array.from(scalars), [scalars.length]) };
 }
 
 function addTo(sum: Float32Array, own: Float32Array): void {

@@ -5,7 +5,7 @@ import { headName, listParameters } from "@tandem/shared/models/parameters.js";
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
 import { gradients } from "../autodiff/gradients.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet, LossSetInputs, SignalRequirement } from "../losses/loss-set.js";
 import { teacherTensors } from "./teacher-tensors.js";
 import { columnName } from "./pack-microbatch.js";
 import { signalInputs } from "./signal-inputs.js";
@@ -86,7 +86,7 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
 
 /** x, but computed only when the others are there: engines order freely what does not depend on each other, and would hold the logits
  * of all chunks at once. Adds 0·(one value of each). */
-function after(
+export function after(
   g: GraphBuilder,
   x: GraphTensor,
   ...others: readonly (GraphTensor | undefined)[]
@@ -102,7 +102,7 @@ function after(
 }
 
 /** Hidden states behind the final norm of B rows of T positions: [B·T,D]. */
-function body(
+export function body(
   g: GraphBuilder,
   config: ModelConfig,
   weight: (name: string) => GraphTensor,
@@ -142,7 +142,7 @@ function attendWithinRows(g: GraphBuilder, config: ModelConfig): Attend<GraphTen
   };
 }
 
-interface ChunkInputs {
+export interface ChunkInputs {
   readonly rows: GraphTensor;
   readonly weight: (name: string) => GraphTensor;
   readonly scalars: readonly GraphTensor[];
@@ -154,36 +154,50 @@ interface ChunkInputs {
 /** Σ coefficient·perToken of each loss over one chunk of rows: [L]. */
 function chunkLosses(
   g: GraphBuilder,
-  { config, vocabulary, losses, requirement }: GradientGraphOptions,
-  { rows, weight, scalars, owned, chunk }: ChunkInputs,
+  options: GradientGraphOptions,
+  own: ChunkInputs,
 ): GraphTensor {
-  const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
-    g.input(`${name}.${chunk}`, dtype, width === undefined ? ["C"] : ["C", width]);
-  const coefficients = input("coefficients", "f32");
-  const fed = signalInputs(requirement, vocabulary).map(
-    ({ name, dtype, width }) => [name, input(name, dtype, width)] as const,
+  const { losses } = options;
+  const inputs = chunkInputs(g, options, own);
+  const columns = Array.from({ length: losses.columnCount }, (_, at) =>
+    g.input(`${columnName(at)}.${own.chunk}`, "f32", ["C"]),
   );
-  const perToken = losses.perToken(g, {
-    logits: logits(g, config, weight, { hidden: rows, vocabulary }), // [C,V]
-    targets: input("targets", "i64"),
-    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
-    scalars,
-    columns: Array.from({ length: losses.columnCount }, (_, at) => input(columnName(at), "f32")),
-    parameters: owned,
-  });
+  const coefficients = g.input(`coefficients.${own.chunk}`, "f32", ["C"]);
+  const perToken = losses.perToken(g, { ...inputs, columns });
   const sums = perToken.map((values) =>
     g.reduceSum(g.mul(values, coefficients), { keepDims: true }),
   );
   return g.concat(sums, 0);
 }
 
+/** What the losses see of one chunk of rows, their columns apart. */
+export function chunkInputs(
+  g: GraphBuilder,
+  { config, vocabulary, requirement }: GradientGraphOptions,
+  { rows, weight, scalars, owned, chunk }: ChunkInputs,
+): LossSetInputs<GraphTensor> {
+  const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
+    g.input(`${name}.${chunk}`, dtype, width === undefined ? ["C"] : ["C", width]);
+  const fed = signalInputs(requirement, vocabulary).map(
+    ({ name, dtype, width }) => [name, input(name, dtype, width)] as const,
+  );
+  return {
+    logits: logits(g, config, weight, { hidden: rows, vocabulary }), // [C,V]
+    targets: input("targets", "i64"),
+    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
+    scalars,
+    columns: [],
+    parameters: owned,
+  };
+}
+
 /** The losses' scheduled numbers, one by one out of `scalars` [S]. */
-function scalarInputs(g: GraphBuilder, count: number): readonly GraphTensor[] {
+export function scalarInputs(g: GraphBuilder, count: number): readonly GraphTensor[] {
   if (count === 0) return [];
   const scalars = g.input("scalars", "f32", [count]);
   return Array.from({ length: count }, (_, at) => g.reshape(g.slice(scalars, 0, at, at + 1), []));
 }
 
-function times(factor: number, symbol: string): string | number {
+export function times(factor: number, symbol: string): string | number {
   return factor === 0 ? 0 : factor === 1 ? symbol : `${factor}*${symbol}`;
 }

@@ -11,10 +11,10 @@ import { clipFactor, globalNorm } from "../optim/gradient-norm.js";
 import { learningRateAt } from "../optim/learning-rate.js";
 import type { OptimizerConfig } from "../optim/optimizer-config.js";
 import type { Rollout } from "../rollout/rollout.js";
-import { GradientEngine } from "./gradient-engine.js";
-import { minibatchColumns } from "./minibatch-columns.js";
+import { GradientEngine, type LossNumbers } from "./gradient-engine.js";
+import { minibatchColumns, type KnownRollout } from "./minibatch-columns.js";
 import { portions } from "./minibatches.js";
-import { packMicrobatch } from "./pack-microbatch.js";
+import { packMicrobatch, type PackedMicrobatch, type WeightedRollout } from "./pack-microbatch.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
 import type { OptimizerState, StepResult, StepRunner } from "./step-runner.js";
 
@@ -79,6 +79,7 @@ export class TrainStep implements StepRunner {
     const { sums, tokens } = await this.#accumulate(minibatch, {
       weights,
       scalars: losses.scalarsAt(progress),
+      progress,
     });
     const gradNorm = tokens === 0 ? 0 : globalNorm(this.#engine.gradients.values());
     if (tokens > 0 && Number.isFinite(gradNorm)) {
@@ -125,7 +126,7 @@ export class TrainStep implements StepRunner {
   /** Longest first, so that the sequences of a microbatch are padded little; the coefficients are those of the whole minibatch. */
   async #accumulate(
     minibatch: readonly Rollout[],
-    numbers: { readonly weights: readonly number[]; readonly scalars: readonly number[] },
+    numbers: LossNumbers & { readonly progress: number },
   ): Promise<{ readonly sums: readonly number[]; readonly tokens: number }> {
     const { reduction, microBatchSize, losses } = this.#options;
     const sums = losses.names.map(() => 0);
@@ -134,28 +135,50 @@ export class TrainStep implements StepRunner {
       kept.map(({ response }) => new Uint8Array(response.length).fill(1)),
       reduction,
     );
-    const columns = minibatchColumns(losses, kept, coefficients);
-    const weighted = kept
-      .map((rollout, index) => ({
-        rollout,
-        coefficients: coefficients[index]!,
-        columns: columns[index]!,
-      }))
+    const known = kept
+      .map((rollout, index) => ({ rollout, coefficients: coefficients[index]! }))
       .sort((a, b) => lengthOf(b.rollout) - lengthOf(a.rollout));
+    const probed = await this.#probe(known, numbers.scalars);
+    const columns = minibatchColumns(losses, probed, numbers.progress);
+    const weighted = known.map((own, index) => ({ ...own, columns: columns[index]! }));
     let tokens = 0;
     for (const [index, sequences] of portions(weighted, microBatchSize ?? kept.length).entries()) {
-      const packed = packMicrobatch(sequences, {
-        vocabulary: this.#options.vocabulary,
-        signalInputs: this.#signalInputs,
-        positionMultiple: POSITION_MULTIPLE,
-        contextLength: this.#options.model.config.contextLength,
-        chunkRows: chunkRows(this.#options.vocabulary),
-      });
+      const packed = this.#pack(sequences);
       const own = await this.#engine.accumulate(packed, numbers, index === 0);
       own.forEach((value, loss) => (sums[loss]! += value));
       tokens += packed.lossPositions;
     }
     return { sums, tokens };
+  }
+
+  /** Adds the losses' probes, if there are any. Every position weighs something. */
+  async #probe(
+    known: readonly WeightedRollout[],
+    scalars: readonly number[],
+  ): Promise<readonly KnownRollout[]> {
+    const { microBatchSize, losses } = this.#options;
+    if (losses.probeCount === 0) return known;
+    const probed: KnownRollout[] = [];
+    for (const sequences of portions(known, microBatchSize ?? known.length)) {
+      const probes = await this.#engine.probe(this.#pack(sequences), scalars);
+      let next = 0;
+      for (const own of sequences) {
+        const end = next + own.rollout.response.length;
+        probed.push({ ...own, probes: probes.map((values) => values.subarray(next, end)) });
+        next = end;
+      }
+    }
+    return probed;
+  }
+
+  #pack(sequences: readonly WeightedRollout[]): PackedMicrobatch {
+    return packMicrobatch(sequences, {
+      vocabulary: this.#options.vocabulary,
+      signalInputs: this.#signalInputs,
+      positionMultiple: POSITION_MULTIPLE,
+      contextLength: this.#options.model.config.contextLength,
+      chunkRows: chunkRows(this.#options.vocabulary),
+    });
   }
 }
 

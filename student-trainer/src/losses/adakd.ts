@@ -1,0 +1,97 @@
+import { invariant } from "@tandem/shared/errors/invariant.js";
+import { z } from "zod";
+import { klFromStudent, klFromTeacher } from "./atoms.js";
+import { keptShare } from "./kept-share.js";
+import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
+import { lowerMedian } from "./lower-median.js";
+import { scheduleAt, scheduleMaximum, scheduleMinimum, scheduleSchema } from "./schedule.js";
+
+const options = z.strictObject({
+  ratio: scheduleSchema
+    .refine(
+      (schedule) => scheduleMinimum(schedule) > 0 && scheduleMaximum(schedule) <= 1,
+      "must stay above 0 and at most 1",
+    )
+    .default({ kind: "constant", value: 1 })
+    .describe(
+      "r, the part of the minibatch's positions that is trained on: those with the largest scores",
+    ),
+  temperature: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("T₀, that of a position with the median score"),
+  strength: z
+    .number()
+    .min(0)
+    .default(0.5)
+    .describe("c: temperatures lie between T₀·e^−c and T₀·e^c"),
+  soften: z
+    .boolean()
+    .default(false)
+    .describe("hard positions get the higher temperatures instead of the lower ones"),
+  divergence: z
+    .enum(["forward-kl", "reverse-kl"])
+    .default("reverse-kl")
+    .describe("of both sides at the position's temperature"),
+});
+
+/** Mean over the selected positions of T²·KL(softmax(v/T) ‖ softmax(u/T)): selected are the ⌈r·n⌉ positions with the largest score
+ * s = ‖√p − √q‖/√2 (Hellinger) before the step, T = T₀·exp(−c·tanh(log(s/median s))), median over the selected, no gradient through s, T and
+ * the selection.
+ * Source: AdaKD (arXiv 2510.11615): token selection (LATF) and inverse difficulty temperatures (IDTS). Its release lets a gradient
+ * through T, and moves r by the smoothed loss; here r is a schedule. */
+export const adakd: LossDefinition<z.output<typeof options>> = {
+  name: "adakd",
+  summary: "reverse KL at the hardest positions, the harder the colder",
+  source: "AdaKD, arXiv 2510.11615",
+  options,
+  requires: () => ({ signal: { dense: "f32" } }),
+  probe: (ops, { logits, teacher }) => {
+    invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
+    const half = ops.scalar(0.5);
+    const root = (x: typeof logits) => ops.exp(ops.mul(ops.logSoftmax(x, 1), half));
+    const gap = ops.sub(root(teacher.dense), root(logits)); // [n,V]
+    return ops.sqrt(ops.mul(ops.reduceSum(ops.mul(gap, gap), { axes: [1] }), half));
+  },
+  columns: {
+    names: ["share", "temperature"],
+    compute: (positions, { ratio, temperature, strength, soften }, progress) => {
+      const selected = hardest(positions, scheduleAt(ratio, progress));
+      const median = lowerMedian([...selected].map(({ probe }) => probe));
+      const slope = soften ? strength : -strength;
+      const temperatures = positions.map(({ probe }) =>
+        median === 0
+          ? temperature
+          : temperature * Math.exp(slope * Math.tanh(Math.log(probe / median))),
+      );
+      return [
+        keptShare(positions, (position) => selected.has(position)),
+        Float32Array.from(temperatures),
+      ];
+    },
+  },
+  perToken: (ops, { logits, teacher, columns }, { divergence }) => {
+    const { share, temperature: given } = columns;
+    invariant(
+      teacher.dense !== undefined && share !== undefined && given !== undefined,
+      "the loss is given dense teacher logits and its columns",
+    );
+    // Rows without a position have 0.
+    const isGiven = ops.greater(given, ops.scalar(0));
+    const temperature = ops.where(isGiven, given, ops.scalar(1));
+    const cool = (x: typeof logits) => ops.logSoftmax(ops.div(x, ops.unsqueeze(temperature, 1)), 1);
+    const laws = { teacher: cool(teacher.dense), student: cool(logits) };
+    const value = divergence === "forward-kl" ? klFromTeacher(ops, laws) : klFromStudent(ops, laws);
+    return ops.mul(ops.mul(share, ops.mul(temperature, temperature)), value);
+  },
+};
+
+/** The ⌈ratio·n⌉ positions with the largest probes; of equal ones the earlier. */
+function hardest(
+  positions: readonly MinibatchPosition[],
+  ratio: number,
+): ReadonlySet<MinibatchPosition> {
+  const sorted = [...positions].sort((a, b) => b.probe - a.probe);
+  return new Set(sorted.slice(0, Math.ceil(ratio * positions.length)));
+}

@@ -1,0 +1,49 @@
+import { listParameters } from "@tandem/shared/models/parameters.js";
+import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
+import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
+import {
+  after,
+  body,
+  chunkInputs,
+  scalarInputs,
+  times,
+  type GradientGraphOptions,
+} from "./gradient-graph.js";
+
+/** The name of a probe among the graph's outputs. */
+export function probeName(index: number): string {
+  return `probe.${index}`;
+}
+
+/** The forward pass alone, for losses that must know each position under the current student before they see any. Inputs as those of
+ * `buildGradientGraph`, without weights, coefficients and columns. Outputs: `probe.I` [chunks·C]. */
+export function buildProbeGraph(options: GradientGraphOptions): Graph {
+  const { config, chunks, losses } = options;
+  const g = new GraphBuilder();
+  const parameters = new Map(
+    listParameters(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]),
+  );
+  const weight = (name: string): GraphTensor => parameters.get(name)!;
+  const hidden = body(g, config, weight); // [B·T,D]
+  const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
+  const kept = g.gather(hidden, lossRows, 0); // [chunks·C,D]
+  const scalars = scalarInputs(g, losses.scalarsAt(0).length);
+  const owned = losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape));
+  const parts: (readonly GraphTensor[])[] = [];
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const own = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+    const rows = after(g, own, parts.at(-1)?.at(-1));
+    const inputs = chunkInputs(g, options, { rows, weight, scalars, owned, chunk });
+    parts.push(losses.probes(g, inputs)); // [C] each
+  }
+  for (let probe = 0; probe < losses.probeCount; probe++) {
+    g.output(
+      probeName(probe),
+      g.concat(
+        parts.map((values) => values[probe]!),
+        0,
+      ),
+    );
+  }
+  return g.build();
+}
