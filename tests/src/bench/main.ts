@@ -12,12 +12,15 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   teacher: () => import("./teacher.js"),
   train: () => import("./train.js"),
   skd: () => import("./skd.js"),
+  losses: () => import("./losses.js"),
 };
 
 const [name, ...args] = process.argv.slice(2);
 const bench = name === undefined ? undefined : BENCHES[name];
 if (bench === undefined) {
-  console.error(`usage: npm run bench -- {${Object.keys(BENCHES).join(" | ")}} [options] [--out FILE]`);
+  console.error(
+    `usage: npm run bench -- {${Object.keys(BENCHES).join(" | ")}} [options] [--out FILE]`,
+  );
   process.exit(2);
 }
 const { values } = parseArgs({ args, options: { out: { type: "string" } }, strict: false });
