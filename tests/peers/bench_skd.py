@@ -1,8 +1,8 @@
 """The peer of `npm run bench -- skd`: the same interleaved loop written with transformers, one row at a time and all rows batched.
 
-usage: bench_skd.py < job.json
-The job: teacher, student (directories), prompts (lists of ids, one list of rows per repeat), maxResponse, stopIds, blockLength, acceptRank,
-topK, student and teacher {temperature, topK, topP}, threads, modes. Prints one JSON line with kept tokens per second of each repeat and mode.
+usage: bench_skd.py, lines of JSON on stdin and stdout. The first line is the job: teacher, student (directories), maxResponse, stopIds, blockLength,
+acceptRank, topK (of the signal), studentSampling and teacherSampling {temperature, topK, topP}, threads. Every further line {mode: "one" | "batched",
+prompts: lists of ids} is written and answered by {kept, seconds, judged, accepted}.
 
 Both loops keep the caches of both models and bring the signal that a loss needs (top-k, normaliser) for every kept position. The batched one
 never moves a cache: what was rejected stays in it behind a mask, and each row has its own position ids.
@@ -140,7 +140,7 @@ def batched(student, teacher, prompts, job, counts):
 
 
 def main():
-    job = json.load(sys.stdin)
+    job = json.loads(sys.stdin.readline())
     for who in ("student", "teacher"):
         options = job[who + "Sampling"]
         job[who + "Sampling"] = (options["temperature"], options["topK"], options["topP"])
@@ -148,20 +148,17 @@ def main():
     torch.manual_seed(0)
     load = lambda path: AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="sdpa").eval()
     student, teacher = load(job["student"]), load(job["teacher"])
-    results = {}
-    with torch.inference_mode():
-        for mode in job["modes"]:
-            counts, rates = {"judged": 0, "accepted": 0}, []
-            for repeat, prompts in enumerate(job["prompts"]):
-                begin = time.perf_counter()
-                if mode == "batched":
-                    kept = batched(student, teacher, prompts, job, counts)
-                else:
-                    kept = sum(one_row(student, teacher, prompt, job, counts) for prompt in prompts)
-                if repeat > 0:  # the first is the warm-up
-                    rates.append(kept / (time.perf_counter() - begin))
-            results[mode] = {"tokensPerSecond": rates, "acceptance": counts["accepted"] / max(1, counts["judged"])}
-    print(json.dumps({"torch": torch.__version__, **results}))
+    print(json.dumps({"torch": torch.__version__}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        prompts, counts = order["prompts"], {"judged": 0, "accepted": 0}
+        begin = time.perf_counter()
+        with torch.inference_mode():
+            if order["mode"] == "batched":
+                kept = batched(student, teacher, prompts, job, counts)
+            else:
+                kept = sum(one_row(student, teacher, prompt, job, counts) for prompt in prompts)
+        print(json.dumps({"kept": kept, "seconds": time.perf_counter() - begin, **counts}), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -19,6 +20,7 @@ import { initFromTeacher } from "@tandem/student-trainer/checkpoint/init-student
 import { dataSchema } from "@tandem/student-trainer/data/data-config.js";
 import { loadDataset, type DataRow } from "@tandem/student-trainer/data/dataset.js";
 import { interleaveRows } from "@tandem/student-trainer/rollout/interleave-rows.js";
+import type { Rollout } from "@tandem/student-trainer/rollout/rollout.js";
 import { StudentEngine } from "@tandem/student-trainer/rollout/student-engine.js";
 import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
 import { TEACHER_DEFAULTS } from "@tandem/student-trainer/teacher/teacher-options.js";
@@ -47,21 +49,41 @@ interface Setup {
   readonly threads: number;
 }
 
-interface Rates {
-  readonly tokensPerSecond: readonly number[];
-  readonly acceptance: number;
+/** Writes a repeat's rows to their ends. */
+type Writer = (rows: readonly DataRow[]) => Promise<Written>;
+
+interface Written {
+  readonly kept: number;
+  readonly seconds: number;
+  readonly judged: number;
+  readonly accepted: number;
+}
+
+interface Side {
+  readonly write: Writer;
+  readonly close: () => Promise<void>;
 }
 
 export async function run(args: string[]): Promise<object> {
   const flags = parse(args);
   const dir = await mkdtemp(join(tmpdir(), "tandem-bench-"));
+  const sides: Record<string, Side> = {};
   try {
     const setup = await prepare(flags, dir);
-    const ours = await measureOurs(setup);
-    const python = flags.python === "" ? undefined : flags.python;
-    const peer = python === undefined ? undefined : await measurePeer(setup, python);
+    sides.tandem = await openOurs(setup);
+    if (flags.python !== undefined && flags.python !== "") {
+      const peer = await openPeer(setup, flags.python);
+      sides.transformersOneRow = { write: (rows) => peer.write("one", rows), close: peer.close };
+      sides.transformersBatched = {
+        write: (rows) => peer.write("batched", rows),
+        close: () => Promise.resolve(),
+      };
+    }
+    const rates = await takeTurns(sides, setup.prompts);
     const fastest = Math.max(
-      ...[peer?.one, peer?.batched].map((rates) => median(rates?.tokensPerSecond ?? [])),
+      ...Object.entries(rates).flatMap(([name, { keptTokensPerSecond }]) =>
+        name === "tandem" ? [] : [keptTokensPerSecond],
+      ),
     );
     return {
       teacher: flags.teacher,
@@ -71,18 +93,28 @@ export async function run(args: string[]): Promise<object> {
       draftAhead: setup.draftAhead,
       acceptRank: setup.acceptRank,
       threads: setup.threads,
-      tandem: summary(ours),
-      ...(peer === undefined
-        ? {}
-        : {
-            transformersOneRow: summary(peer.one),
-            transformersBatched: summary(peer.batched),
-            ratio: median(ours.tokensPerSecond) / fastest,
-          }),
+      ...rates,
+      ...(fastest > 0 && { ratio: (rates.tandem?.keptTokensPerSecond ?? 0) / fastest }),
     };
   } finally {
+    for (const side of Object.values(sides)) await side.close();
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** Every side writes the same rows, one after the other, so that a slow minute hits them all. The first repeat warms up. */
+async function takeTurns(
+  sides: Readonly<Record<string, Side>>,
+  prompts: readonly (readonly DataRow[])[],
+) {
+  const written = new Map<string, Written[]>(Object.keys(sides).map((name) => [name, []]));
+  for (const [repeat, rows] of prompts.entries()) {
+    for (const [name, side] of Object.entries(sides)) {
+      const result = await side.write(rows);
+      if (repeat > 0) written.get(name)?.push(result);
+    }
+  }
+  return Object.fromEntries([...written].map(([name, results]) => [name, summary(results)]));
 }
 
 function parse(args: string[]) {
@@ -176,7 +208,7 @@ async function writeProblems(dir: string): Promise<string> {
   return file;
 }
 
-async function measureOurs(setup: Setup): Promise<Rates> {
+async function openOurs(setup: Setup): Promise<Side> {
   const { threads, maxResponse, blockLength, draftAhead, stopIds, acceptRank, topK } = setup;
   const server = await startLiveServer({
     model: setup.teacherDir,
@@ -187,16 +219,10 @@ async function measureOurs(setup: Setup): Promise<Rates> {
     addresses: [server.grpcAddress],
     random: () => 0,
   });
-  const runner = await ModelRunner.load({
-    dir: setup.studentDir,
-    threads,
-    vocabulary: teacher.description.vocabSize,
-  });
+  const vocabulary = teacher.description.vocabSize;
+  const runner = await ModelRunner.load({ dir: setup.studentDir, threads, vocabulary });
   const engine = new StudentEngine(runner);
-  const tokensPerSecond: number[] = [];
-  let judged = 0;
-  let accepted = 0;
-  for (const [repeat, rows] of setup.prompts.entries()) {
+  const write: Writer = async (rows) => {
     const began = performance.now();
     const { rollouts } = await interleaveRows({
       engine,
@@ -220,58 +246,72 @@ async function measureOurs(setup: Setup): Promise<Rates> {
       concurrency: rows.length,
     });
     const seconds = (performance.now() - began) / 1000;
-    const kept = rollouts.reduce((sum, { response }) => sum + response.length, 0);
-    if (repeat > 0) tokensPerSecond.push(kept / seconds);
-    for (const { stats } of rollouts) {
-      judged += stats.judged;
-      accepted += stats.accepted;
-    }
-  }
-  teacher.close();
-  await runner.close();
-  await server.stop();
-  return { tokensPerSecond, acceptance: accepted / judged };
+    const sum = (pick: (rollout: Rollout) => number) =>
+      rollouts.reduce((total, rollout) => total + pick(rollout), 0);
+    return {
+      kept: sum(({ response }) => response.length),
+      seconds,
+      judged: sum(({ stats }) => stats.judged),
+      accepted: sum(({ stats }) => stats.accepted),
+    };
+  };
+  const close = async (): Promise<void> => {
+    teacher.close();
+    await runner.close();
+    await server.stop();
+  };
+  return { write, close };
 }
 
-async function measurePeer(
-  setup: Setup,
-  python: string,
-): Promise<{ readonly one: Rates; readonly batched: Rates }> {
-  const { teacherDir, studentDir, prompts, ...rest } = setup;
-  const job = JSON.stringify({
+interface Peer {
+  readonly write: (mode: "one" | "batched", rows: readonly DataRow[]) => Promise<Written>;
+  readonly close: () => Promise<void>;
+}
+
+async function openPeer(setup: Setup, python: string): Promise<Peer> {
+  const { teacherDir, studentDir, prompts: _prompts, ...rest } = setup;
+  const script = root("tests/peers/bench_skd.py");
+  const child = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ask = async (question: object): Promise<unknown> => {
+    child.stdin.write(`${JSON.stringify(question)}\n`);
+    const { value, done } = await lines.next();
+    if (done === true) throw new Error("bench_skd.py ended early");
+    return JSON.parse(value);
+  };
+  await ask({
     ...rest,
     teacher: teacherDir,
     student: studentDir,
-    prompts: prompts.map((rows) => rows.map(({ prompt }) => [...prompt])),
     teacherSampling: TEACHER_SAMPLING,
-    modes: ["one", "batched"],
   });
-  const child = spawn(python, [root("tests/peers/bench_skd.py")], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  let out = "";
-  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
-  child.stdin.end(job);
-  const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  if (code !== 0) throw new Error(`bench_skd.py ended with ${code}`);
-  return JSON.parse(out.trim().split("\n").at(-1) ?? "") as { one: Rates; batched: Rates };
+  return {
+    write: async (mode, rows) =>
+      (await ask({ mode, prompts: rows.map(({ prompt }) => [...prompt]) })) as Written,
+    close: async () => {
+      child.stdin.end();
+      await closed;
+    },
+  };
 }
 
-function summary(rates: Rates | undefined) {
-  const values = rates?.tokensPerSecond ?? [];
+function summary(results: readonly Written[]) {
+  const rates = results.map(({ kept, seconds }) => kept / seconds);
+  const total = (pick: (result: Written) => number) =>
+    results.reduce((sum, result) => sum + pick(result), 0);
   return {
-    keptTokensPerSecond: median(values),
-    min: Math.min(...values),
-    max: Math.max(...values),
-    acceptance: rates?.acceptance,
+    keptTokensPerSecond: median(rates),
+    min: Math.min(...rates),
+    max: Math.max(...rates),
+    acceptance: total(({ accepted }) => accepted) / total(({ judged }) => judged),
   };
 }
 
 function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
-  if (sorted.length === 0) return 0;
   return sorted.length % 2 === 1
     ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
