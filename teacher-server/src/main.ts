@@ -2,6 +2,7 @@ import { CommanderError } from "commander";
 import { loadConfig } from "@tandem/shared/config/load-config.js";
 import { printConfig } from "@tandem/shared/config/print-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { endWithReader } from "@tandem/shared/telemetry/end-with-reader.js";
 import { createLogger } from "@tandem/shared/telemetry/logger.js";
 import { createProgram, ENVIRONMENT_PREFIX, type CommandLine } from "./cli/create-program.js";
 import { serverConfigSchema, type ServerConfig } from "./cli/server-config.js";
@@ -78,6 +79,7 @@ async function serve(config: ServerConfig): Promise<void> {
   process.exit(signal === "SIGINT" ? EXIT_INTERRUPTED : 0);
 }
 
+endWithReader();
 try {
   await createProgram(run).parseAsync();
 } catch (error) {

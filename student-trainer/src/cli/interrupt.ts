@@ -1,8 +1,11 @@
-/** Ctrl-C once: the signal aborts, work stops at the next safe point. Twice: the process ends at once. */
+/** Ctrl-C once: the signal aborts, work stops at the next safe point. The same signal twice: the process ends at once.
+ * (A terminal interrupts a whole group of programs; one that looks after another may add its own SIGTERM to that, and means no hurry.) */
 export function onInterrupt(): { readonly signal: AbortSignal; dispose(): void } {
   const controller = new AbortController();
-  const listener = (): void => {
-    if (controller.signal.aborted) process.exit(130);
+  const seen = new Set<NodeJS.Signals>();
+  const listener = (signal: NodeJS.Signals): void => {
+    if (seen.has(signal)) process.exit(130);
+    seen.add(signal);
     controller.abort();
   };
   process.on("SIGINT", listener);

@@ -25,7 +25,10 @@ const teacherSchema = z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
       .optional()
       .describe("host:port of teacher-server, or several replicas of the same teacher"),
-    encoding: z.enum(["compact", "plain"]).default(TEACHER_DEFAULTS.encoding),
+    encoding: z
+      .enum(["compact", "plain"])
+      .default(TEACHER_DEFAULTS.encoding)
+      .describe("How signals travel; plain is exact and about four times larger"),
     maxLogitError: z
       .number()
       .min(0)
@@ -78,7 +81,9 @@ export const runSchema = z.strictObject({
   teacher: teacherSchema,
   data: dataSchema,
   rollout: rolloutSchema.prefault({}),
-  losses: lossesSchema,
+  losses: lossesSchema.describe(
+    "What is minimised: losses by name, each with a weight and its own options; student-trainer losses lists them",
+  ),
   optimizer: optimizerSchema.prefault({}),
   training: trainingSchema,
   evaluation: evaluationSchema,

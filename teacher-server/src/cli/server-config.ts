@@ -9,7 +9,7 @@ export const serverConfigSchema = z.strictObject({
     .string()
     .min(1)
     .describe(
-      "Hugging Face directory of the teacher (config.json, *.safetensors, tokenizer.json), or a hub id in the local cache",
+      "Hugging Face directory of the teacher (config.json, *.safetensors, tokenizer.json), or a Hugging Face hub id",
     ),
   servedModelName: z
     .string()
