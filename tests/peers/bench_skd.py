@@ -1,7 +1,7 @@
 """The peer of `npm run bench -- skd`: the same interleaved loop written with transformers, one row at a time and all rows batched.
 
 usage: bench_skd.py, lines of JSON on stdin and stdout. The first line is the job: teacher, student (directories), maxResponse, stopIds, blockLength,
-acceptRank, topK (of the signal), studentSampling and teacherSampling {temperature, topK, topP}, threads. Every further line {mode: "one" | "batched",
+rows (written at once), acceptRank, topK (of the signal), studentSampling and teacherSampling {temperature, topK, topP}, threads. Every further line {mode: "one" | "batched",
 prompts: lists of ids} is written and answered by {kept, seconds, judged, accepted}.
 
 Both loops keep the caches of both models and bring the signal that a loss needs (top-k, normaliser) for every kept position. The batched one
@@ -155,7 +155,8 @@ def main():
         begin = time.perf_counter()
         with torch.inference_mode():
             if order["mode"] == "batched":
-                kept = batched(student, teacher, prompts, job, counts)
+                batches = [prompts[i : i + job["rows"]] for i in range(0, len(prompts), job["rows"])]
+                kept = sum(batched(student, teacher, batch, job, counts) for batch in batches)
             else:
                 kept = sum(one_row(student, teacher, prompt, job, counts) for prompt in prompts)
         print(json.dumps({"kept": kept, "seconds": time.perf_counter() - begin, **counts}), flush=True)

@@ -1,6 +1,6 @@
 /** Kept tokens per second of interleaved writing, end to end over gRPC, against the same loop written with transformers: one row at a time and
  * all rows batched, in the same run. Options: --teacher DIR (the demo's), --student DIR or --layers LIST (0,2,4: some of the teacher's layers),
- * --data FILE (JSON lines; the demo's problems) --prompt FIELD --chat, --rows N (8), --max-response N (48), --block N (6), --ahead N (1), --rank K (2),
+ * --data FILE (JSON lines; the demo's problems) --prompt FIELD --chat, --rows N (8: written at once), --sequences N (32: written in all per repeat), --max-response N (48), --block N (6), --ahead N (1), --rank K (2),
  * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (5), --threads N (all), --python FILE
  * (TANDEM_PYTHON; without it, or empty, only our side is measured). */
 import { spawn } from "node:child_process";
@@ -36,6 +36,8 @@ interface Setup {
   readonly stopIds: readonly number[];
   /** One list of rows per repeat; the first is the warm-up. */
   readonly prompts: readonly (readonly DataRow[])[];
+  /** Rows written at once. */
+  readonly rows: number;
   readonly maxResponse: number;
   readonly blockLength: number;
   readonly draftAhead: number;
@@ -88,7 +90,8 @@ export async function run(args: string[]): Promise<object> {
     return {
       teacher: flags.teacher,
       student: flags.student ?? `layers ${flags.layers} of the teacher`,
-      rows: Number(flags.rows),
+      rows: setup.rows,
+      sequences: Number(flags.sequences),
       blockLength: setup.blockLength,
       draftAhead: setup.draftAhead,
       acceptRank: setup.acceptRank,
@@ -129,6 +132,7 @@ function parse(args: string[]) {
       prompt: { type: "string", default: "prompt" },
       chat: { type: "boolean", default: false },
       rows: { type: "string", default: "8" },
+      sequences: { type: "string", default: "32" },
       "max-response": { type: "string", default: "48" },
       block: { type: "string", default: "6" },
       ahead: { type: "string", default: "1" },
@@ -176,7 +180,7 @@ async function prepare(flags: Flags, dir: string): Promise<Setup> {
     maxResponse,
     maxPrompt: Math.min(256, config.contextLength - maxResponse),
   });
-  const count = Number(flags.rows);
+  const count = Number(flags.sequences);
   return {
     teacherDir,
     studentDir,
@@ -184,6 +188,7 @@ async function prepare(flags: Flags, dir: string): Promise<Setup> {
     prompts: Array.from({ length: Number(flags.repeats) + 1 }, (_, i) =>
       rows.slice(i * count, (i + 1) * count),
     ),
+    rows: Number(flags.rows),
     maxResponse,
     blockLength: Number(flags.block),
     draftAhead: Number(flags.ahead),
@@ -201,7 +206,7 @@ async function prepare(flags: Flags, dir: string): Promise<Setup> {
 /** Problems of the demo's kind. */
 async function writeProblems(dir: string): Promise<string> {
   const file = join(dir, "problems.jsonl");
-  const lines = Array.from({ length: 200 }, (_, i) => ({
+  const lines = Array.from({ length: 2000 }, (_, i) => ({
     prompt: `${1000 + ((i * 7919) % 9000)}*${2 + (i % 8)}=`,
   }));
   await writeFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
@@ -220,7 +225,12 @@ async function openOurs(setup: Setup): Promise<Side> {
     random: () => 0,
   });
   const vocabulary = teacher.description.vocabSize;
-  const runner = await ModelRunner.load({ dir: setup.studentDir, threads, vocabulary });
+  const runner = await ModelRunner.load({
+    dir: setup.studentDir,
+    threads,
+    vocabulary,
+    drafts: true,
+  });
   const engine = new StudentEngine(runner);
   const write: Writer = async (rows) => {
     const began = performance.now();
@@ -243,7 +253,7 @@ async function openOurs(setup: Setup): Promise<Side> {
         sampling: TEACHER_SAMPLING,
         signal: { ...NO_SIGNAL, topK },
       },
-      concurrency: rows.length,
+      concurrency: setup.rows,
     });
     const seconds = (performance.now() - began) / 1000;
     const sum = (pick: (rollout: Rollout) => number) =>
