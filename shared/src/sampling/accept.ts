@@ -12,7 +12,7 @@ export interface DraftEvidence {
   readonly probabilities?: ArrayLike<number>;
 }
 
-/** How many drafts pass before the first that does not (all of them: ranks.length). Source: papers.md §1.9, SKD. */
+/** How many drafts pass before the first that does not (all of them: ranks.length). Source: Xu et al. 2025 (SKD, arXiv 2410.11325), algorithm 1, in blocks. */
 export function acceptDrafts(evidence: DraftEvidence, rule: AcceptanceRule): number {
   const count = evidence.ranks.length;
   for (let i = 0; i < count; i++) if (!accepts(evidence, rule, i)) return i;

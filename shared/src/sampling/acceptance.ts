@@ -1,4 +1,4 @@
-/** When a draft token passes, at temperature 1 on the teacher's raw logits (papers: SKD §1.9). */
+/** When a draft token passes, at temperature 1 on the teacher's raw logits (SKD, arXiv 2410.11325). */
 export type AcceptanceRule =
   /** rank < k; ties accept. The paper's rule, k = 25. */
   | { readonly kind: "rank"; readonly k: number }

@@ -14,7 +14,7 @@ export interface AtomLaws<T> {
 const IMPOSSIBLE_LOG_PROBABILITY = -100;
 
 /** The laws at the loss's temperature τ: softmax(u/τ) and softmax(v/τ), merged into atoms.
- * The tail bucket (docs: papers §6.17) is exact on both sides: the teacher's mass comes with the signal, the student's is the
+ * The tail bucket (docs/methods.md, forward-kl) is exact on both sides: the teacher's mass comes with the signal, the student's is the
  * log-sum-exp over the other ids themselves, since 1 − Σ of the top list loses all digits when little is left. */
 export function atomLaws<T extends Tensor>(
   ops: TensorOps<T>,

@@ -20,7 +20,7 @@ const options = divergenceOptions.omit({ dense: true }).extend({
 
 /** Σ_{v ∈ top k} p_v·log(p_v/q_v), what is outside the list left out. For comparison: every form is biased (`none` and `teacher` teach an
  * over-confident q = p/a on the list, a its mass; `both` leaves the rest free). `forward-kl` keeps the rest as a bucket and is not.
- * Source: papers §6.17: `none` is verl's `forward_kl_topk`, `teacher` DistillKit's zero tail, `both` TRL's `loss_add_tail=False`. */
+ * Source: `none` is verl's `forward_kl_topk`, `teacher` DistillKit's zero tail, `both` TRL's `loss_add_tail=False`. */
 export const truncatedForwardKl: LossDefinition<z.output<typeof options>> = {
   name: "truncated-forward-kl",
   summary: "forward KL on the teacher's top list alone (biased)",

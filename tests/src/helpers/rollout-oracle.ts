@@ -44,7 +44,7 @@ export class RolloutOracle {
     await this.#teacher.close();
   }
 
-  /** SKD as the paper writes it, token by token (papers.md §1.2, with the rules of §1.9). */
+  /** SKD as the paper writes it, token by token (arXiv 2410.11325, algorithm 1), with every acceptance rule. */
   async interleave(order: OracleOrder): Promise<OracleText> {
     const tokens: number[] = [];
     const authors: number[] = [];

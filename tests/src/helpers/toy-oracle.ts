@@ -14,7 +14,7 @@ export interface ToyOrder {
   readonly teacher: SamplingParams;
 }
 
-/** SKD token by token, as the paper writes it (papers.md §1.2): draw from the student, ask the teacher for the rank, replace or keep. */
+/** SKD token by token, as the paper writes it (arXiv 2410.11325, algorithm 1): draw from the student, ask the teacher for the rank, replace or keep. */
 export function interleaveOneByOne(order: ToyOrder): { tokens: number[]; authors: number[] } {
   const tokens: number[] = [];
   const authors: number[] = [];
