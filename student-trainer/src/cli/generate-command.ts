@@ -26,7 +26,7 @@ interface Flags {
 
 export function createGenerateCommand(): Command {
   return new Command("generate")
-    .description("Let a student continue prompts; prints one JSON-free text per prompt")
+    .description("Let a student continue prompts; prints the continuations")
     .argument("<prompt...>", "texts to continue")
     .requiredOption("--model <dir>", "directory or hub id")
     .option("--chat", "send each prompt through the checkpoint's chat template", false)
