@@ -13,7 +13,7 @@ import { HttpServer } from "./metrics/http-server.js";
 import { Metrics } from "./metrics/metrics.js";
 import { MAX_MESSAGE_BYTES, TeacherService } from "./teacher-service.js";
 
-export const SERVER_VERSION = "0.1.0";
+const SERVER_VERSION = "0.1.0";
 
 export interface RunningServer {
   readonly grpcAddress: string;

@@ -46,7 +46,7 @@ export function loadConfig<S extends z.ZodType>(options: LoadConfigOptions<S>): 
 
 /** Validates one nested record and freezes what comes out.
  * @throws TandemError INVALID_ARGUMENT naming the first wrong field and all others in the message. */
-export function validateConfig<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+function validateConfig<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return deepFreeze(parsed.data);
   const issues = parsed.error.issues;

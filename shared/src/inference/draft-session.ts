@@ -120,7 +120,7 @@ function packHidden(requests: readonly OpenRequest[]) {
 }
 
 /** `sampleRow` of a row of which only the k largest count, given those by falling logit. */
-export function sampleList(
+function sampleList(
   ids: Int32Array,
   values: Float32Array,
   params: SamplingParams,
@@ -133,7 +133,7 @@ export function sampleList(
 }
 
 /** The first id whose running mass exceeds uniform · total; sums in float64. */
-export function invertMasses(masses: Float32Array, uniform: number): number {
+function invertMasses(masses: Float32Array, uniform: number): number {
   let total = 0;
   for (let id = 0; id < masses.length; id++) total += masses[id]!;
   invariant(total > 0 && total < Infinity, `the masses of a law add up to ${total}`);

@@ -33,7 +33,7 @@ interface HeadSizes {
 }
 
 /** Rows of one head run under the byte budget; at least one. */
-export function headChunkRows(
+function headChunkRows(
   vocabulary: number,
   { tauCount, drawCount }: HeadSizes,
   headBytes: number,

@@ -13,7 +13,7 @@ export function kvShape({ layers, kvHeads, headDim }: ModelConfig): KvShape {
 
 /** Room behind the longest real token: attention runs on at least two new positions per row (equal bits whatever the batch),
  * and a row beside longer ones is padded on the right. */
-export const SLOT_MARGIN = 8;
+const SLOT_MARGIN = 8;
 
 /** Attention costs the slot's length and a run takes slots of one length, so lengths are few: 32·{1, 2, 3, 4, 6, 8, 12, 16, …} and the margin. */
 export function slotLengthFor(positions: number): number {

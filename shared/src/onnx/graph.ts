@@ -37,8 +37,3 @@ export interface Graph {
 export function graphInputs(graph: Graph): readonly NodeOf<"input">[] {
   return graph.nodes.filter((node) => node.kind === "input");
 }
-
-/** The parameters whose bytes lie in files. */
-export function graphParameters(graph: Graph): readonly NodeOf<"parameter">[] {
-  return graph.nodes.filter((node) => node.kind === "parameter");
-}

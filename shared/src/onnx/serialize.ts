@@ -16,7 +16,7 @@ import {
   TENSOR_DATA_TYPE,
 } from "./onnx-proto.js";
 
-export const OPSET_VERSION = 24;
+const OPSET_VERSION = 24;
 const IR_VERSION = 12;
 
 /** The bytes of an ONNX model that computes the graph. Inputs and outputs keep their names. */
@@ -24,7 +24,7 @@ export function serializeGraph(graph: Graph): Uint8Array {
   return serializeModel(lowerGraph(graph));
 }
 
-export function serializeModel(model: OnnxModel): Uint8Array {
+function serializeModel(model: OnnxModel): Uint8Array {
   const message = ModelProto.fromObject({
     irVersion: IR_VERSION,
     producerName: "tandem",

@@ -29,7 +29,7 @@ export function sampleRow(logits: Float32Array, params: SamplingParams, uniform:
 
 /** The lowest id of the row's maximum.
  * @throws TandemError INTERNAL when the maximum is not finite or a value is NaN. */
-export function greedyToken(logits: Float32Array): number {
+function greedyToken(logits: Float32Array): number {
   let best = 0;
   let maximum = -Infinity;
   let sane = true;

@@ -27,7 +27,7 @@ export interface ScoreOptions {
 }
 
 /** Is anything asked for? */
-export function asksNothing(spec: SignalSpec, studentTopK: number): boolean {
+function asksNothing(spec: SignalSpec, studentTopK: number): boolean {
   return studentTopK === 0 && JSON.stringify(spec) === JSON.stringify(NO_SIGNAL);
 }
 

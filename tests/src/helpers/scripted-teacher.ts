@@ -53,7 +53,7 @@ export async function startScriptedTeacher(
 ): Promise<ScriptedTeacher> {
   const counts = { streams: 0, opens: 0, drafts: 0, stales: 0, computed: 0 };
   const server = new Server();
-  const unimplemented = () => {
+  const notScripted = () => {
     throw new Error("not scripted");
   };
   server.addService(loadTeacherProto().Teacher.service, {
@@ -68,8 +68,8 @@ export async function startScriptedTeacher(
         contextLength: 1000,
       }),
     Interleave: (call: Stream) => serve(call, script, counts),
-    Score: unimplemented,
-    Generate: unimplemented,
+    Score: notScripted,
+    Generate: notScripted,
   });
   const bound = await new Promise<number>((resolve, reject) =>
     server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, actual) =>

@@ -5,7 +5,7 @@ import type { OnnxAttributes } from "../onnx-model.js";
 import type { Lowering } from "./lowering.js";
 
 /** [B,T,H·d] → [B,H,T,d] */
-export function splitHeads(lowering: Lowering, x: GraphTensor, heads: number): string {
+function splitHeads(lowering: Lowering, x: GraphTensor, heads: number): string {
   const [rows, positions, width] = x.shape as readonly [Dim, Dim, number];
   const split = lowering.reshape(lowering.nameOf(x), x.shape, [
     rows,
@@ -17,12 +17,7 @@ export function splitHeads(lowering: Lowering, x: GraphTensor, heads: number): s
 }
 
 /** [B,H,T,d] → [B,T,H·d] */
-export function mergeHeads(
-  lowering: Lowering,
-  value: string,
-  merged: Shape,
-  heads: number,
-): string {
+function mergeHeads(lowering: Lowering, value: string, merged: Shape, heads: number): string {
   const [rows, positions, width] = merged as readonly [Dim, Dim, number];
   const transposed = lowering.transpose(value, [0, 2, 1, 3]);
   return lowering.reshape(transposed, [rows, positions, heads, width / heads], merged);
