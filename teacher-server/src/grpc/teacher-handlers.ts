@@ -14,6 +14,7 @@ import type { InterleaveResponse } from "@tandem/proto/gen/tandem/v1/InterleaveR
 import type { ScoreRequest__Output } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
 import type { ScoreResponse } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
 import type { TeacherHandlers } from "@tandem/proto/gen/tandem/v1/Teacher.js";
+import { anonymousIdentity } from "../auth/identity.js";
 import type { CallContext, CallStream, LiveCall, Method } from "../calls/call-context.js";
 import { GenerateCall } from "../calls/generate-call.js";
 import { InterleaveCall } from "../calls/interleave-call.js";
@@ -90,6 +91,7 @@ function serveDuplex<In, Out, M extends Out>(
 
 /** What the handlers need of a server-side stream of any kind. */
 interface ServerStream extends Writable {
+  readonly getPeer: () => string;
   readonly getDeadline: () => Date | number;
 }
 
@@ -145,6 +147,7 @@ function serveStream<M, C extends LiveCall>(
   });
   const stream: CallStream<M> = {
     client,
+    identity: anonymousIdentity(call.getPeer()),
     deadlineMs: toClock(call.getDeadline(), context),
     send: (message) => writer.write(message),
     end,
