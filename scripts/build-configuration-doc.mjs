@@ -80,7 +80,8 @@ const text = `# Configuration
 Written by \`scripts/build-configuration-doc.mjs\` from the schemas.
 
 Both programs take their options from four places, later ones winning: defaults, a YAML or JSON file (\`--config\`), the environment, flags. Unknown keys are
-errors and name the nearest known one; keys may be written in camel, kebab or snake case. \`teacher-server --print-config\` prints what came out; a run keeps it
+errors and name the nearest known one; keys may be written in camel, kebab or snake case. A file that begins with \`extends: base.yaml\` (a path relative to itself)
+only says what differs: groups of options merge, lists and variants are replaced. \`teacher-server --print-config\` prints what came out; a run keeps it
 in \`config.resolved.yaml\`.
 
 ## teacher-server

@@ -99,15 +99,24 @@ export function applyAssignments(
   return layer;
 }
 
-/** Later layers win; objects merge, everything else (lists too) is replaced whole. Undefined values say nothing. */
-export function mergeLayers(layers: readonly Layer[]): Record<string, unknown> {
+/** Later layers win; what the schema describes field by field merges, everything else (lists, and variants such as `{rank}` or `{topP}`) is
+ * replaced whole. Undefined values say nothing. */
+export function mergeLayers(
+  schema: z.core.$ZodType | undefined,
+  layers: readonly Layer[],
+): Record<string, unknown> {
+  const shape = schema && shapeOf(schema);
   const merged: Record<string, unknown> = {};
   for (const layer of layers) {
     for (const [key, value] of Object.entries(layer)) {
       if (value === undefined) continue;
       const below = merged[key];
+      const field = shape === undefined ? schema && elementOf(schema) : shape[key];
+      const merges = field !== undefined && (shapeOf(field) ?? elementOf(field)) !== undefined;
       merged[key] =
-        isPlainObject(below) && isPlainObject(value) ? mergeLayers([below, value]) : value;
+        merges && isPlainObject(below) && isPlainObject(value)
+          ? mergeLayers(field, [below, value])
+          : value;
     }
   }
   return merged;

@@ -9,7 +9,7 @@ import {
   type Layer,
 } from "./config-layers.js";
 import { deepFreeze } from "./deep-freeze.js";
-import { readConfigFile } from "./read-config-file.js";
+import { readConfigChain } from "./read-config-chain.js";
 import { schemaAt, shapeOf } from "./schema-walk.js";
 
 export interface LoadConfigOptions<S extends z.ZodType> {
@@ -18,7 +18,7 @@ export interface LoadConfigOptions<S extends z.ZodType> {
   /** Of environment twins: `TANDEM_` makes `TANDEM_MAX_MODEL_LEN` the twin of `maxModelLen`. Absent: no environment layer. */
   readonly prefix?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** YAML or JSON. */
+  /** YAML or JSON; with `extends: FILE` it only says what differs from that file. */
   readonly file?: string | undefined;
   /** Values of flags, nested as the schema is; undefined ones were not given. */
   readonly overrides?: Layer;
@@ -32,7 +32,8 @@ export function loadConfig<S extends z.ZodType>(options: LoadConfigOptions<S>): 
   const { schema } = options;
   const layers: Layer[] = [];
   if (options.file !== undefined) {
-    layers.push(withSchemaNames(schema, readConfigFile(options.file), [], options.file) as Layer);
+    for (const { file, values } of readConfigChain(options.file))
+      layers.push(withSchemaNames(schema, values, [], file) as Layer);
   }
   if (options.prefix !== undefined)
     layers.push(layerFromEnvironment(schema, options.prefix, options.env ?? {}));
@@ -40,7 +41,7 @@ export function loadConfig<S extends z.ZodType>(options: LoadConfigOptions<S>): 
     layers.push(withSchemaNames(schema, options.overrides, [], "the flags") as Layer);
   return validateConfig(
     schema,
-    applyAssignments(schema, options.assignments ?? [], mergeLayers(layers)),
+    applyAssignments(schema, options.assignments ?? [], mergeLayers(schema, layers)),
   );
 }
 

@@ -72,6 +72,35 @@ describe("loadConfig", () => {
     assert.equal(config.model, "007");
   });
 
+  it("lays a file over the one it extends, variants and lists whole, whatever the spelling", () => {
+    const variants = schema.extend({
+      accept: z.union([z.strictObject({ rank: z.number() }), z.strictObject({ topP: z.number() })]),
+    });
+    file(
+      "base.yaml",
+      "model: base\noptim: {learning-rate: 0.1, betas: [0.1, 0.2]}\naccept: {rank: 2}\n",
+    );
+    file(
+      "middle.yaml",
+      "extends: ./base.yaml\nmax-model-len: 7\nlosses: [{name: kl}, {name: ce}]\n",
+    );
+    const config = loadConfig({
+      schema: variants,
+      file: file(
+        "top.yaml",
+        "extends: middle.yaml\nmodel: top\noptim: {learningRate: 0.2}\naccept: {topP: 0.5}\nlosses: [{name: ce}]\n",
+      ),
+    });
+    assert.deepEqual(config, {
+      model: "top",
+      maxModelLen: 7,
+      optim: { learningRate: 0.2, betas: [0.1, 0.2] },
+      accept: { topP: 0.5 },
+      losses: [{ name: "ce", weight: 1 }],
+      level: "info",
+    });
+  });
+
   it("assigns into lists by index", () => {
     const config = loadConfig({
       schema,
@@ -145,6 +174,21 @@ describe("loadConfig", () => {
       () => loadConfig({ schema, file: file("c.yaml", "- 1\n") }),
       /holds a list/,
       "config",
+    ],
+    [
+      "files that extend each other",
+      () => {
+        file("e.yaml", "extends: f.yaml\n");
+        return loadConfig({ schema, file: file("f.yaml", "extends: e.yaml\n") });
+      },
+      /f\.yaml extends itself/,
+      "extends",
+    ],
+    [
+      "a list of files to extend",
+      () => loadConfig({ schema, file: file("g.yaml", "extends: [a.yaml]\n") }),
+      /one file/,
+      "extends",
     ],
     [
       "a file that is no YAML",
