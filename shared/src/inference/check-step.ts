@@ -1,4 +1,5 @@
 import { TandemError } from "../errors/tandem-error.js";
+import { KV_BLOCK } from "./kv-blocks.js";
 import { lawCount } from "./law-count.js";
 import type { HeadRequest, Step, StepRow } from "./step.js";
 
@@ -9,38 +10,51 @@ export interface StepLimits {
   readonly layers: number;
   /** Valid positions of a cache; 0 when it does not exist. */
   lengthOf(cache: number): number;
+  /** Whether something was saved under this number. */
+  hasBlock(block: number): boolean;
 }
 
 /** Checks a whole step before anything is touched.
  * @throws TandemError INVALID_ARGUMENT, OUT_OF_RANGE or FAILED_PRECONDITION; the message names row and value. */
 export function assertStep(step: Step, limits: StepLimits): void {
   const released = new Set(step.release);
-  const lengths = new Map<number, number>();
-  const lengthOf = (cache: number) =>
-    lengths.get(cache) ?? (released.has(cache) ? 0 : limits.lengthOf(cache));
-  for (const { from, to, length } of step.copies) {
-    if (lengthOf(to) > 0)
-      fail("INVALID_ARGUMENT", `copy into cache ${to}, which exists; copy into a new one`);
-    if (length > lengthOf(from)) {
-      fail(
-        "FAILED_PRECONDITION",
-        `copy of ${length} positions from cache ${from}, which holds ${lengthOf(from)}`,
-      );
-    }
-    lengths.set(to, length);
-  }
+  const lengthOf = (cache: number) => (released.has(cache) ? 0 : limits.lengthOf(cache));
   const seen = new Set<number>();
   for (const row of step.rows) {
     if (seen.has(row.cache)) fail("INVALID_ARGUMENT", `cache ${row.cache} appears twice in a step`);
     seen.add(row.cache);
-    if (row.past > lengthOf(row.cache)) {
+    const length = lengthAfterLoad(row, lengthOf(row.cache), limits);
+    if (row.past > length) {
       fail(
         "FAILED_PRECONDITION",
-        `row of cache ${row.cache} continues at position ${row.past}, the cache holds ${lengthOf(row.cache)}`,
+        `row of cache ${row.cache} continues at position ${row.past}, the cache holds ${length}`,
       );
     }
     assertRow(row, limits);
   }
+}
+
+/** Valid positions of a row's cache once its blocks are loaded. */
+function lengthAfterLoad(
+  { cache, load = [] }: StepRow,
+  cached: number,
+  limits: StepLimits,
+): number {
+  let length = cached;
+  for (const [i, { block, start }] of load.entries()) {
+    if (!limits.hasBlock(block))
+      fail(
+        "FAILED_PRECONDITION",
+        `cache ${cache} is to load block ${block}, which was never saved`,
+      );
+    if (i === 0 ? start > length : start !== length)
+      fail(
+        "FAILED_PRECONDITION",
+        `cache ${cache} is to load block ${block} at position ${start}, but holds ${length}`,
+      );
+    length = start + KV_BLOCK;
+  }
+  return length;
 }
 
 function assertRow(row: StepRow, { vocabulary, maxLength, layers }: StepLimits): void {
@@ -58,6 +72,13 @@ function assertRow(row: StepRow, { vocabulary, maxLength, layers }: StepLimits):
     );
   }
   assertIds(tokens, vocabulary, `tokens of cache ${cache}`);
+  for (const { block, start } of row.save ?? []) {
+    if (start + KV_BLOCK > past + tokens.length)
+      fail(
+        "INVALID_ARGUMENT",
+        `block ${block} is to keep positions ${start} to ${start + KV_BLOCK - 1} of cache ${cache}, which ends at ${past + tokens.length}`,
+      );
+  }
   if (row.head !== undefined) assertHead(row.head, row, { vocabulary, layers });
 }
 

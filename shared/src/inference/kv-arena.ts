@@ -1,7 +1,9 @@
 import { invariant } from "../errors/invariant.js";
 import { TandemError } from "../errors/tandem-error.js";
+import { KV_BLOCK, KvBlocks } from "./kv-blocks.js";
 import { KvBucket } from "./kv-bucket.js";
-import { slotLengthFor, type KvShape } from "./kv-shape.js";
+import type { KvShape } from "./kv-shape.js";
+import type { BlockPlace } from "./step.js";
 
 interface Row {
   slotLength: number;
@@ -17,15 +19,17 @@ export interface KvMemory {
   readonly limitBytes: number;
 }
 
-/** The KV caches of all rows under one byte limit, in buckets of equal slot length. */
+/** The KV caches of all rows under one byte limit, in buckets of equal slot length; beside them, under the caller's limit, blocks for reuse. */
 export class KvArena {
   readonly #shape: KvShape;
   readonly #limitBytes: number;
   readonly #rows = new Map<number, Row>();
   readonly #buckets = new Map<number, KvBucket>();
+  readonly #blocks: KvBlocks;
 
   constructor(shape: KvShape, limitBytes: number) {
     this.#shape = shape;
+    this.#blocks = new KvBlocks(shape);
     this.#limitBytes = limitBytes;
   }
 
@@ -91,16 +95,24 @@ export class KvArena {
     this.#rows.set(cache, { slotLength, length: keep });
   }
 
-  /** The first `length` positions of one cache become those of another, which must not exist yet.
-   * @throws TandemError as `ensure`. */
-  copyPrefix({ from, to, length }: { from: number; to: number; length: number }): void {
-    invariant(!this.#rows.has(to), `cache ${to} is new`);
-    invariant(this.lengthOf(from) >= length, `cache ${from} holds ${length} positions`);
-    this.ensure(to, slotLengthFor(length), 0);
-    const source = this.bucketOf(from);
-    const target = this.bucketOf(to);
-    target.copyFrom(source, source.slotOf(from), target.slotOf(to), length);
-    this.setLength(to, length);
+  hasBlock(block: number): boolean {
+    return this.#blocks.has(block);
+  }
+
+  /** Keeps KV_BLOCK positions of a cache as a block. */
+  saveBlock(cache: number, { block, start }: BlockPlace): void {
+    invariant(this.lengthOf(cache) >= start + KV_BLOCK, `cache ${cache} holds block ${block}`);
+    const bucket = this.bucketOf(cache);
+    this.#blocks.save(block, bucket, { slot: bucket.slotOf(cache), start });
+  }
+
+  /** Continues a cache with a block; its slot must have room for it. */
+  loadBlock(cache: number, { block, start }: BlockPlace): void {
+    invariant(this.lengthOf(cache) >= start, `block ${block} joins on to cache ${cache}`);
+    const bucket = this.bucketOf(cache);
+    invariant(start + KV_BLOCK <= bucket.slotLength, `block ${block} fits into cache ${cache}`);
+    this.#blocks.load(block, bucket, { slot: bucket.slotOf(cache), start });
+    this.setLength(cache, start + KV_BLOCK);
   }
 
   setLength(cache: number, length: number): void {
@@ -118,6 +130,7 @@ export class KvArena {
   clear(): void {
     this.#rows.clear();
     this.#buckets.clear();
+    this.#blocks.clear();
   }
 
   #canReserve(slotLength: number): boolean {

@@ -3,6 +3,13 @@ import type { KvShape } from "./kv-shape.js";
 
 const FREE = -1;
 
+/** Positions start … start+count−1 of a slot. */
+export interface SlotStretch {
+  readonly slot: number;
+  readonly start: number;
+  readonly count: number;
+}
+
 /** KV slots of one length. Per layer one array of keys and one of values, [slots, slotLength, kvHeads·headDim], so that
  * any run of neighbouring slots is one tensor. Knows which cache sits where and moves rows together; nothing else. */
 export class KvBucket {
@@ -115,7 +122,7 @@ export class KvBucket {
   /** Writes one layer's keys and values of consecutive positions, rows [·,KH·d] from `row` on of what a run returned. */
   write(
     layer: number,
-    { slot, start, count }: { slot: number; start: number; count: number },
+    { slot, start, count }: SlotStretch,
     { keys, values, row }: { keys: Float32Array; values: Float32Array; row: number },
   ): void {
     const width = this.#width;
@@ -131,6 +138,19 @@ export class KvBucket {
       const values = source.#arrays[i]!.subarray(begin, begin + length * this.#width);
       target.set(values, to * this.#slotSize);
     }
+  }
+
+  /** Copies positions start … start+count−1 of a slot into `target`, [2·layers, count, kvHeads·headDim], or back. */
+  copyOut({ slot, start, count }: SlotStretch, target: Float32Array): void {
+    const size = count * this.#width;
+    const at = slot * this.#slotSize + start * this.#width;
+    this.#arrays.forEach((array, i) => target.set(array.subarray(at, at + size), i * size));
+  }
+
+  copyIn({ slot, start, count }: SlotStretch, source: Float32Array): void {
+    const size = count * this.#width;
+    const at = slot * this.#slotSize + start * this.#width;
+    this.#arrays.forEach((array, i) => array.set(source.subarray(i * size, (i + 1) * size), at));
   }
 
   #bestWindow(wanted: ReadonlySet<number>): number {

@@ -135,12 +135,16 @@ export class ModelRunner {
         maxLength: this.maxLength,
         layers: this.config.layers,
         lengthOf: (cache) => this.#arena.lengthOf(cache),
+        hasBlock: (block) => this.#arena.hasBlock(block),
       });
       this.#prepareCaches(step);
       const rows = step.rows.map(
         (row) => new OpenRow(row, this.config.hiddenSize, this.vocabulary),
       );
       await runBody(this.#body, this.#arena, rows, this.config.heads);
+      for (const { row, failed } of rows) {
+        if (!failed) for (const place of row.save ?? []) this.#arena.saveBlock(row.cache, place);
+      }
       const sane = rows.filter((row) => !row.failed && row.request !== undefined);
       const requests = sane.map((row) => row.request as OpenRequest);
       const verdicts = await this.#head.answer(requests);
@@ -158,17 +162,13 @@ export class ModelRunner {
     this.#arena.clear();
   }
 
-  #prepareCaches({ release, copies, rows }: Step): void {
+  #prepareCaches({ release, rows }: Step): void {
     for (const cache of release) this.#arena.release(cache);
     const made: number[] = [];
     const note = (cache: number) => {
       if (!this.#arena.has(cache)) made.push(cache);
     };
     try {
-      for (const { from, to, length } of copies) {
-        note(to);
-        this.#arena.copyPrefix({ from, to, length });
-      }
       const needs = rows.map(({ cache, past, tokens, maxLength }) => ({
         current: this.#arena.has(cache) ? this.#arena.bucketOf(cache).slotLength : 0,
         positions: past + tokens.length,
@@ -176,9 +176,10 @@ export class ModelRunner {
         width: tokens.length,
       }));
       const slots = chooseSlots(needs, this.#slotCosts);
-      rows.forEach(({ cache, past }, i) => {
+      rows.forEach(({ cache, past, load = [] }, i) => {
         note(cache);
-        this.#arena.ensure(cache, slots[i]!, past);
+        this.#arena.ensure(cache, slots[i]!, Math.min(past, load[0]?.start ?? past));
+        for (const place of load) this.#arena.loadBlock(cache, place);
       });
     } catch (caught) {
       for (const cache of made) this.#arena.release(cache);

@@ -9,12 +9,6 @@ import type { RandomStream } from "../numeric/philox.js";
 export interface Step {
   /** Caches whose slots are freed before anything else. */
   readonly release: readonly number[];
-  /** Prefix reuse: the first `length` positions of `from` become those of `to` (a new cache). */
-  readonly copies: readonly {
-    readonly from: number;
-    readonly to: number;
-    readonly length: number;
-  }[];
   readonly rows: readonly StepRow[];
 }
 
@@ -29,6 +23,18 @@ export interface StepRow {
   readonly maxLength: number;
   /** Absent: only the cache is filled. */
   readonly head?: HeadRequest;
+  /** Prefix reuse: blocks whose keys and values become the cache's before the row is computed, one behind the other from within what the cache
+   * holds. `past` may lie behind them, but not beyond. */
+  readonly load?: readonly BlockPlace[];
+  /** Stretches of the cache to be kept as blocks once the row is computed, unless it fails. Loads come before saves: a number may be in both. */
+  readonly save?: readonly BlockPlace[];
+}
+
+/** KV_BLOCK positions of a sequence, from `start` on, and the number of the block that keeps them. Numbers are the caller's: saving under one that is
+ * in use overwrites it. */
+export interface BlockPlace {
+  readonly block: number;
+  readonly start: number;
 }
 
 /** Which new positions go through the LM head, and what is asked of them. */

@@ -30,7 +30,7 @@ export class StudentEngine {
   async step(rows: readonly StepRow[]): Promise<StepResult> {
     const release = this.#released;
     this.#released = [];
-    return this.runner.run({ release, copies: [], rows });
+    return this.runner.run({ release, rows });
   }
 
   /** Runs one user of the model at a time, in the order of calls. */

@@ -121,7 +121,7 @@ export class Scheduler {
     const rows = this.#deal(now);
     if (rows.length > 0) this.#inFlight = rows;
     return {
-      step: { release: this.#pool.takeReleased(), copies: [], rows: rows.map(toEngineRow) },
+      step: { release: this.#pool.takeReleased(), rows: rows.map(toEngineRow) },
       expired,
     };
   }

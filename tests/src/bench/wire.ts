@@ -90,7 +90,7 @@ async function scoreTexts(
         spec: { ...NO_SIGNAL, topK, token: true },
       };
       const row = { cache: 0, past: 0, tokens, maxLength: tokens.length, head };
-      const { rows } = await runner.run({ release: [0], copies: [], rows: [row] });
+      const { rows } = await runner.run({ release: [0], rows: [row] });
       const signal = rows[0]?.signal;
       if (signal === undefined) throw new TandemError("INTERNAL", "the model gave no signal");
       // texts follow each other as if they were one

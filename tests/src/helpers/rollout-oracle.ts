@@ -77,8 +77,8 @@ export class RolloutOracle {
         spec: { ...NO_SIGNAL, dense: "f32" as const },
       },
     };
-    const result = await runner.run({ release: [], copies: [], rows: [row] });
-    await runner.run({ release: [cache], copies: [], rows: [] });
+    const result = await runner.run({ release: [], rows: [row] });
+    await runner.run({ release: [cache], rows: [] });
     return result.rows[0]?.signal?.dense as Float32Array;
   }
 }

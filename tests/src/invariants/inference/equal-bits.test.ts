@@ -34,14 +34,14 @@ for (const model of ["llama-tied", "qwen3", "gpt2"]) {
       rows: readonly StepRow[],
       release: readonly number[] = [],
     ): Promise<Float32Array[]> {
-      const result = await runner.run({ release, copies: [], rows });
+      const result = await runner.run({ release, rows });
       return result.rows.map((row) => row.signal!.dense!);
     }
 
     /** All rows' logits computed alone and at once: the plain version. */
     async function alone(tokens: Uint32Array, cache = 900): Promise<Float32Array> {
       const [dense] = await logits([scored(cache, 0, tokens)]);
-      await runner.run({ release: [cache], copies: [], rows: [] });
+      await runner.run({ release: [cache], rows: [] });
       return dense!;
     }
 
@@ -75,7 +75,7 @@ for (const model of ["llama-tied", "qwen3", "gpt2"]) {
       for (const [i, tokens] of rows.entries()) {
         assert.deepEqual(together[i], await alone(tokens), `row ${i} of ${tokens.length} tokens`);
       }
-      await runner.run({ release: rows.map((_, i) => 10 + i), copies: [], rows: [] });
+      await runner.run({ release: rows.map((_, i) => 10 + i), rows: [] });
     });
 
     it("do not depend on prefill and decoding sharing a step", async () => {
@@ -85,7 +85,7 @@ for (const model of ["llama-tied", "qwen3", "gpt2"]) {
       const [first, second] = await logits([scored(21, 0, long), scored(20, 8, short.subarray(8))]);
       assert.deepEqual(first, await alone(long));
       assert.deepEqual(second, (await alone(short)).slice(8 * TINY_VOCABULARY));
-      await runner.run({ release: [20, 21], copies: [], rows: [] });
+      await runner.run({ release: [20, 21], rows: [] });
     });
 
     it("do not depend on the length of the slot, nor on growing out of one", async () => {
@@ -96,20 +96,35 @@ for (const model of ["llama-tied", "qwen3", "gpt2"]) {
       const [head] = await logits([scored(31, 0, tokens.subarray(0, 20), 20)]);
       const [tail] = await logits([scored(31, 20, tokens.subarray(20), 100)]);
       assert.deepEqual(Float32Array.from([...head!, ...tail!]), expected);
-      await runner.run({ release: [30, 31], copies: [], rows: [] });
+      await runner.run({ release: [30, 31], rows: [] });
     });
 
-    it("do not depend on a prefix having been copied", async () => {
-      const tokens = tokensOf(8, 33);
+    it("do not depend on a prefix having been loaded from blocks", async () => {
+      const tokens = tokensOf(8, 39);
       const expected = await alone(tokens);
-      await logits([scored(40, 0, tokens.subarray(0, 24))]);
-      const result = await runner.run({
-        release: [],
-        copies: [{ from: 40, to: 41, length: 19 }],
-        rows: [scored(41, 19, tokens.subarray(19), 100)],
-      });
-      assert.deepEqual(result.rows[0]!.signal!.dense, expected.slice(19 * TINY_VOCABULARY));
-      await runner.run({ release: [40, 41], copies: [], rows: [] });
+      const places = [
+        { block: 5, start: 0 },
+        { block: 2, start: 16 },
+      ];
+      await logits([{ ...scored(40, 0, tokens.subarray(0, 35)), save: places }]);
+      await logits([scored(40, 0, tokensOf(12, 35))]);
+      for (const past of [32, 27]) {
+        const [dense] = await logits(
+          [{ ...scored(41, past, tokens.subarray(past), 100), load: places }],
+          [41],
+        );
+        assert.deepEqual(dense, expected.slice(past * TINY_VOCABULARY), `from ${past} on`);
+      }
+      await logits([scored(42, 0, tokens.subarray(0, 18))]);
+      const [behind] = await logits([
+        { ...scored(42, 32, tokens.subarray(32)), load: places.slice(1) },
+      ]);
+      assert.deepEqual(
+        behind,
+        expected.slice(32 * TINY_VOCABULARY),
+        "a block behind own positions",
+      );
+      await runner.run({ release: [40, 41, 42], rows: [] });
     });
 
     it("do not depend on who used the slot before", async () => {

@@ -67,7 +67,7 @@ for (const headBytes of [256 << 20, 2000])
     async function computeLaw(prefix: readonly number[]): Promise<Float32Array> {
       const { rows } = await runner.run({
         release: [999],
-        copies: [],
+
         rows: [
           {
             cache: 999,
@@ -115,7 +115,7 @@ for (const headBytes of [256 << 20, 2000])
             expected.push(await oracle(prompt, rule, key));
           const texts = prompts.map((prompt) => [...prompt]);
           const pasts = prompts.map(() => 0);
-          await runner.run({ release: [0, 1, 2], copies: [], rows: [] });
+          await runner.run({ release: [0, 1, 2], rows: [] });
           for (;;) {
             const live = prompts.flatMap((prompt, i) =>
               texts[i]!.length < prompt.length + LENGTH ? [i] : [],
@@ -125,7 +125,7 @@ for (const headBytes of [256 << 20, 2000])
             for (const i of live) drafts.set(i, await draftBlock(i, gamma));
             const result = await runner.run({
               release: [],
-              copies: [],
+
               rows: live.map((i) => {
                 const block = drafts.get(i)!;
                 const tokens = [...texts[i]!.slice(pasts[i]), ...block.slice(0, -1)];
@@ -184,7 +184,7 @@ for (const headBytes of [256 << 20, 2000])
       const worst = law.indexOf(Math.min(...law));
       const { rows } = await runner.run({
         release: [0],
-        copies: [],
+
         rows: [
           {
             cache: 0,

@@ -62,7 +62,7 @@ describe(`${MODEL} against transformers`, () => {
   it("gives the same ids, logits, normalisers, ranks and entropies", async () => {
     const { rows } = await runner.run({
       release: [0, 1, 2],
-      copies: [],
+     
       rows: [0, 1, 2].map(scored),
     });
     for (let i = 0; i < ROWS; i++) {
@@ -92,18 +92,18 @@ describe(`${MODEL} against transformers`, () => {
   it("gives the same bits alone, in chunks, and in any batch", async () => {
     const together = await runner.run({
       release: [0, 1, 2],
-      copies: [],
+     
       rows: [0, 1, 2].map(scored),
     });
     for (let i = 0; i < ROWS; i++) {
-      const alone = await runner.run({ release: [0, 1, 2], copies: [], rows: [scored(i)] });
+      const alone = await runner.run({ release: [0, 1, 2], rows: [scored(i)] });
       assert.deepEqual(alone.rows[0], together.rows[i], `row ${i}`);
     }
     const whole = together.rows[0]!.signal!;
     const tokens = tokensOf(0);
     const cuts = [1, 5, 1, 20, 7];
     let past = 0;
-    await runner.run({ release: [0, 1, 2], copies: [], rows: [] });
+    await runner.run({ release: [0, 1, 2], rows: [] });
     for (const length of cuts) {
       const chunk = tokens.subarray(past, past + length);
       const targets = tokens.slice(past + 1, past + 1 + length);
@@ -112,7 +112,7 @@ describe(`${MODEL} against transformers`, () => {
       const stranger = { cache: 9, past: 0, tokens: tokensOf(1).subarray(0, 4), maxLength: 200 };
       const { rows } = await runner.run({
         release: [],
-        copies: [],
+       
         rows: [stranger, { cache: 0, past, tokens: chunk, maxLength: 200, head }],
       });
       const { lse, topIds, topLogits, rank, entropy } = rows[1]!.signal!;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { KvArena } from "@tandem/shared/inference/kv-arena.js";
+import { KV_BLOCK } from "@tandem/shared/inference/kv-blocks.js";
 import { kvBytes, slotLengthFor } from "@tandem/shared/inference/kv-shape.js";
 
 const SHAPE = { layers: 1, kvHeads: 1, headDim: 2 };
@@ -55,13 +56,21 @@ describe("KvArena", () => {
     assert.ok(arena.bucketOf(1).slotLength > 100);
   });
 
-  it("copies a prefix", () => {
+  it("keeps blocks beside the slots and continues other caches with them", () => {
     const arena = new KvArena(SHAPE, 1 << 20);
+    const values = Array.from({ length: 2 * KV_BLOCK }, (_, i) => i + 1);
     arena.ensure(1, SHORT, 0);
-    write(arena, 1, 0, [1, 2, 3, 4]);
-    arena.copyPrefix({ from: 1, to: 2, length: 3 });
-    write(arena, 1, 0, [9]);
-    assert.deepEqual(read(arena, 2, 3), [1, 2, 3]);
+    write(arena, 1, 0, values);
+    arena.saveBlock(1, { block: 7, start: 0 });
+    arena.saveBlock(1, { block: 3, start: KV_BLOCK });
+    write(arena, 1, 0, [99]);
+    arena.release(1);
+    arena.ensure(2, LONG, 0);
+    arena.loadBlock(2, { block: 7, start: 0 });
+    arena.loadBlock(2, { block: 3, start: KV_BLOCK });
+    assert.deepEqual(read(arena, 2, 2 * KV_BLOCK), values);
+    assert.equal(arena.lengthOf(2), 2 * KV_BLOCK);
+    assert.deepEqual([arena.hasBlock(7), arena.hasBlock(8)], [true, false]);
   });
 
   it("brings any set of rows together without mixing them up", () => {

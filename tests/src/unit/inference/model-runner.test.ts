@@ -25,7 +25,7 @@ function rowOf(head?: Partial<HeadRequest>, cache = 1): StepRow {
 }
 
 function stepOf(...rows: StepRow[]): Step {
-  return { release: [1, 2, 3], copies: [], rows };
+  return { release: [1, 2, 3], rows };
 }
 
 async function weightsOf(name: string): Promise<Map<string, Float32Array>> {
@@ -346,7 +346,7 @@ describe("ModelRunner with a head for drafts", () => {
           },
         })),
       );
-      const step = { release: [], copies: [], rows };
+      const step = { release: [], rows };
       const tokens = async (runner: ModelRunner) =>
         (await runner.run(step)).rows.map(({ sampled }) => sampled);
       assert.deepEqual(await tokens(small), await tokens(full));

@@ -196,7 +196,7 @@ describe("Scheduler", () => {
     scheduler.apply(
       resultOf({
         release: [],
-        copies: [],
+       
         rows: [{ cache: 1, past: 0, tokens: new Uint32Array(4), maxLength: 8 }],
       }),
     );
