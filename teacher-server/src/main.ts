@@ -4,6 +4,7 @@ import { printConfig } from "@tandem/shared/config/print-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { endWithReader } from "@tandem/shared/telemetry/end-with-reader.js";
 import { createLogger } from "@tandem/shared/telemetry/logger.js";
+import { checkServerConfig } from "./cli/check-server-config.js";
 import { createProgram, ENVIRONMENT_PREFIX, type CommandLine } from "./cli/create-program.js";
 import { serverConfigSchema, type ServerConfig } from "./cli/server-config.js";
 import { startServer } from "./server.js";
@@ -26,13 +27,15 @@ async function run(line: CommandLine): Promise<void> {
 
 function resolveConfig(line: CommandLine): ServerConfig {
   try {
-    return loadConfig({
+    const config = loadConfig({
       schema: serverConfigSchema,
       prefix: ENVIRONMENT_PREFIX,
       env: process.env,
       file: line.configFile,
       overrides: line.flags,
     });
+    checkServerConfig(config);
+    return config;
   } catch (error) {
     throw new UsageError(TandemError.from(error).message, { cause: error });
   }

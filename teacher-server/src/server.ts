@@ -1,14 +1,17 @@
 import { basename } from "node:path";
 import { availableParallelism } from "node:os";
+import { ServerCredentials } from "@grpc/grpc-js";
 import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { monotonicClock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import { TlsSource } from "./auth/tls-source.js";
 import type { ServerConfig } from "./cli/server-config.js";
 import { EngineClient } from "./engine/engine-client.js";
 import { CallRegistry } from "./grpc/call-registry.js";
 import { GrpcServer } from "./grpc/grpc-server.js";
 import { createTeacherHandlers } from "./grpc/teacher-handlers.js";
+import { TlsCredentials } from "./grpc/tls-credentials.js";
 import { HttpServer } from "./metrics/http-server.js";
 import { Metrics } from "./metrics/metrics.js";
 import { MAX_MESSAGE_BYTES, TeacherService } from "./teacher-service.js";
@@ -26,6 +29,7 @@ export interface RunningServer {
 /** Puts the server together and starts it: listeners first (NOT_SERVING), then the engine; resolves when the model has answered.
  * @throws TandemError when an address cannot be bound or the model cannot be loaded; everything is closed then. */
 export async function startServer(config: ServerConfig, logger: Logger): Promise<RunningServer> {
+  const tls = createTls(config, logger);
   const modelDir = await resolveModel(config.model);
   const modelName = config.servedModelName === "" ? basename(config.model) : config.servedModelName;
   const calls = new CallRegistry();
@@ -51,8 +55,9 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     }),
     maxMessageBytes: MAX_MESSAGE_BYTES,
     reflection: config.reflection,
+    credentials: tls === undefined ? ServerCredentials.createInsecure() : new TlsCredentials(tls),
   });
-  const http = new HttpServer({ registry: metrics.registry, isReady: () => service.ready });
+  const http = new HttpServer({ registry: metrics.registry, isReady: () => service.ready, tls });
   const engine: EngineClient = new EngineClient({
     settings: {
       modelDir,
@@ -83,6 +88,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   ).unref();
   const closeAll = async (): Promise<void> => {
     clearInterval(leaseTimer);
+    tls?.close();
     service.close();
     await Promise.all([grpc.close(), http.close(), engine.close()]);
   };
@@ -118,6 +124,14 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
       await closeAll();
     },
   };
+}
+
+/** @throws TandemError when the certificate's files are not sound. */
+function createTls(config: ServerConfig, logger: Logger): TlsSource | undefined {
+  const { sslCertfile: certFile, sslKeyfile: keyFile, sslCaCerts: caFile } = config;
+  if (certFile === "") return undefined;
+  const files = { certFile, keyFile, ...(caFile !== "" && { caFile }) };
+  return new TlsSource({ files, reloadMs: config.credentialsReloadMs, logger });
 }
 
 interface MetricSources {

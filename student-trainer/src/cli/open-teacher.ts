@@ -8,12 +8,15 @@ import { checkTokenizer, type StudentTokenizer } from "../teacher/check-tokenize
 import { TeacherClient } from "../teacher/teacher-client.js";
 import type { TeacherEvent, TeacherOptions } from "../teacher/teacher-options.js";
 
+/** Where the secret is when it is in no file; never in a configuration, which ends up in the run directory. */
+const TOKEN_VARIABLE = "TANDEM_TEACHER_TOKEN";
+
 const NOTE_EVERY_MS = 5_000;
 
 /** Connects to the configured teacher and compares tokenizers.
  * @throws TandemError UNAVAILABLE, FAILED_PRECONDITION. */
 export async function openTeacher(
-  config: RunConfig["teacher"],
+  config: Omit<TeacherOptions, "addresses" | "random"> & Pick<RunConfig["teacher"], "address">,
   student: StudentTokenizer | undefined,
   note: (text: string) => void,
   abort?: AbortSignal,
@@ -22,6 +25,7 @@ export async function openTeacher(
   const addresses = typeof address === "string" ? address.split(",") : (address ?? []);
   const options: TeacherOptions = {
     ...rest,
+    ...(config.tokenFile === undefined && tokenFromEnvironment()),
     addresses: addresses.map((each) => each.trim()).filter((each) => each !== ""),
     // Spreads reconnects over time; no result depends on it.
     random: Math.random,
@@ -35,6 +39,11 @@ export async function openTeacher(
     throw error;
   }
   return client;
+}
+
+function tokenFromEnvironment(): Pick<TeacherOptions, "token"> {
+  const token = process.env[TOKEN_VARIABLE]?.trim();
+  return token === undefined || token === "" ? {} : { token };
 }
 
 /** Tells of a teacher that does not answer, not of every try. */

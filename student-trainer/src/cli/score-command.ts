@@ -23,6 +23,8 @@ interface Flags {
   readonly topK: number;
   readonly json: boolean;
   readonly retryTimeoutMs: number;
+  readonly tlsCaFile?: string;
+  readonly tokenFile?: string;
 }
 
 /** What the teacher thinks of one token. */
@@ -51,6 +53,8 @@ export function createScoreCommand(): Command {
       wholeNumber(1),
       10_000,
     )
+    .option("--tls-ca-file <pem>", "speak TLS; who may have signed the teacher's certificate")
+    .option("--token-file <file>", "the token that names you; or set TANDEM_TEACHER_TOKEN")
     .addHelpText("after", EXAMPLES)
     .action(async (text: string, flags: Flags) => {
       const tokens = await scoreText(text, flags);
@@ -69,7 +73,13 @@ async function scoreText(text: string, flags: Flags): Promise<ScoredToken[]> {
   const tokenizer = await loadTokenizer(dir);
   const { tokens, from } = asUsage(() => encode(tokenizer, text, flags.prompt));
   const teacher = await openTeacher(
-    { ...TEACHER_DEFAULTS, address: flags.teacher, retryTimeoutMs: flags.retryTimeoutMs },
+    {
+      ...TEACHER_DEFAULTS,
+      address: flags.teacher,
+      retryTimeoutMs: flags.retryTimeoutMs,
+      tokenFile: flags.tokenFile,
+      ...(flags.tlsCaFile !== undefined && { tls: { caFile: flags.tlsCaFile } }),
+    },
     {
       ...tokenizer.identity,
       entry: (id) => tokenizer.entry(id),

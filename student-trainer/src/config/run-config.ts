@@ -25,6 +25,38 @@ const teacherSchema = z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
       .optional()
       .describe("host:port of teacher-server, or several replicas of the same teacher"),
+    tls: z
+      .strictObject({
+        caFile: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            "PEM certificates that may have signed the teacher's; default: Node's own list",
+          ),
+        certFile: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("PEM certificate of this student, for a teacher that asks for one"),
+        keyFile: z.string().min(1).optional().describe("PEM key of that certificate"),
+        serverName: z
+          .string()
+          .min(1)
+          .optional()
+          .describe("Name in the teacher's certificate where it is not the one in the address"),
+      })
+      .optional()
+      .describe("Given, if only as {}: TLS"),
+    tokenFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("File with the token that names this student; or set TANDEM_TEACHER_TOKEN"),
+    allowInsecure: z
+      .boolean()
+      .default(false)
+      .describe("Send the token in plain text to another machine"),
     encoding: z
       .enum(["compact", "plain"])
       .default(TEACHER_DEFAULTS.encoding)

@@ -1,4 +1,4 @@
-import { credentials, type ChannelOptions, type ServiceError } from "@grpc/grpc-js";
+import type { ChannelOptions, ServiceError } from "@grpc/grpc-js";
 import type { DescribeResponse__Output } from "@tandem/proto/gen/tandem/v1/DescribeResponse.js";
 import type { TeacherClient as GrpcTeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
 import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
@@ -6,6 +6,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { fromServiceError } from "./rpc-error.js";
 import type { TeacherOptions } from "./teacher-options.js";
+import { createChannelSecurity } from "./teacher-security.js";
 
 /** What the teacher said it is. */
 export type TeacherDescription = DescribeResponse__Output;
@@ -39,8 +40,10 @@ export class TeacherConnection {
       });
     }
     this.#options = options;
+    const security = createChannelSecurity(options, options.addresses);
+    const channel = { ...CHANNEL_OPTIONS, ...security.options };
     this.#clients = options.addresses.map(
-      (address) => new Teacher(address, credentials.createInsecure(), CHANNEL_OPTIONS),
+      (address) => new Teacher(address, security.credentials, channel),
     );
   }
 

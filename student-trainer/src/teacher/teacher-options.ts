@@ -1,7 +1,9 @@
 import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import type { TeacherSecurity } from "./teacher-security.js";
+
 /** How the student reaches its teacher. Times are milliseconds. */
-export interface TeacherOptions {
+export interface TeacherOptions extends TeacherSecurity {
   /** `host:port`, one or several replicas of the same teacher; the next one is tried when one fails. */
   readonly addresses: readonly string[];
   /** Deadline of a unary call. */

@@ -24,6 +24,28 @@ export const serverConfigSchema = z.strictObject({
     .max(65535)
     .default(50052)
     .describe("port of /metrics, /livez and /readyz; 0 = any free one"),
+  sslCertfile: z
+    .string()
+    .default("")
+    .describe("PEM certificate of this server with its intermediates; given: TLS on both ports"),
+  sslKeyfile: z.string().default("").describe("PEM key of that certificate"),
+  sslCaCerts: z
+    .string()
+    .default("")
+    .describe("PEM certificates that sign clients'; given: gRPC clients must show one (mTLS)"),
+  allowInsecure: z
+    .boolean()
+    .default(false)
+    .describe("plain text on an address that other machines reach"),
+  credentialsReloadMs: z
+    .number()
+    .int()
+    .min(10)
+    .max(3_600_000)
+    .default(10_000)
+    .describe(
+      "how often the files of certificates and clients are looked at; new ones are taken over without a restart",
+    ),
   dtype: z.enum(["auto", "f32"]).default("auto").describe("precision of weights and arithmetic"),
   maxModelLen: z
     .number()

@@ -1,4 +1,4 @@
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import {
@@ -18,11 +18,13 @@ export interface GrpcServerOptions {
   readonly handlers: TeacherHandlers;
   readonly maxMessageBytes: number;
   readonly reflection: boolean;
+  readonly credentials: ServerCredentials;
 }
 
 /** The gRPC listener with health service and reflection. */
 export class GrpcServer {
   readonly #server: Server;
+  readonly #credentials: ServerCredentials;
   readonly #health = new HealthImplementation(
     Object.fromEntries(HEALTH_SERVICES.map((service) => [service, "NOT_SERVING"])),
   );
@@ -36,6 +38,7 @@ export class GrpcServer {
       "grpc.keepalive_timeout_ms": 10_000,
       "grpc.max_receive_message_length": options.maxMessageBytes,
     });
+    this.#credentials = options.credentials;
     this.#server.addService(loadTeacherProto().Teacher.service, options.handlers);
     this.#health.addToServer(this.#server);
     if (options.reflection)
@@ -51,7 +54,7 @@ export class GrpcServer {
   async listen(host: string, port: number): Promise<void> {
     this.#port = await new Promise<number>((resolve, reject) => {
       const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      this.#server.bindAsync(address, this.#credentials, (error, bound) => {
         if (error === null) resolve(bound);
         else
           reject(

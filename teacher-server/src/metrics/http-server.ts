@@ -1,20 +1,24 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer, type Server as TlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Registry } from "prom-client";
+import type { TlsSource } from "../auth/tls-source.js";
 
 export interface HttpServerOptions {
   readonly registry: Registry;
   /** The model answers: not loading, not draining, engine there. */
   readonly isReady: () => boolean;
+  /** Present: HTTPS. Clients need no certificate: probes have none. */
+  readonly tls?: TlsSource | undefined;
 }
 
 /** Metrics and health for people and probes: /metrics, /livez (the process turns), /readyz (the model answers). */
 export class HttpServer {
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
 
   constructor(options: HttpServerOptions) {
-    this.#server = createServer((request, response) => {
+    this.#server = listener(options.tls, (request, response) => {
       answer(request, response, options).catch((error: unknown) => {
         response.writeHead(500, { "content-type": "text/plain" }).end(`${String(error)}\n`);
       });
@@ -44,6 +48,16 @@ export class HttpServer {
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
+}
+
+type Answer = (request: IncomingMessage, response: ServerResponse) => void;
+
+function listener(tls: TlsSource | undefined, onRequest: Answer): Server | TlsServer {
+  if (tls === undefined) return createServer(onRequest);
+  const context = () => ({ cert: tls.material.cert, key: tls.material.key });
+  const server = createTlsServer(context(), onRequest);
+  tls.onChange(() => server.setSecureContext(context()));
+  return server;
 }
 
 async function answer(

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { credentials } from "@grpc/grpc-js";
+import { credentials, type ChannelCredentials } from "@grpc/grpc-js";
 import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
 import type { TeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
 
@@ -19,6 +19,8 @@ export interface LiveServerOptions {
   /** Further flags. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Of `client`; plain text by default. */
+  readonly credentials?: ChannelCredentials;
 }
 
 export interface LiveServer {
@@ -74,7 +76,10 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
   if (first === null || typeof first === "number")
     throw new Error(`teacher-server exited with ${first}:\n${stderr}`);
   const [, grpcAddress, httpAddress] = first as unknown as [string, string, string];
-  const client = new (loadTeacherProto().Teacher)(grpcAddress, credentials.createInsecure());
+  const client = new (loadTeacherProto().Teacher)(
+    grpcAddress,
+    options.credentials ?? credentials.createInsecure(),
+  );
   return {
     process: child,
     grpcAddress,

@@ -1,0 +1,17 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { assertExposure } from "../auth/assert-exposure.js";
+import type { ServerConfig } from "./server-config.js";
+
+/** Refuses combinations of options that cannot work, before anything is loaded.
+ * @throws TandemError with the reason. */
+export function checkServerConfig(config: ServerConfig): void {
+  const { host, allowInsecure, sslCertfile, sslKeyfile, sslCaCerts } = config;
+  if ((sslCertfile === "") !== (sslKeyfile === "") || (sslCaCerts !== "" && sslCertfile === "")) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      "--ssl-certfile and --ssl-keyfile belong together, and --ssl-ca-certs needs both",
+      { field: "ssl-certfile" },
+    );
+  }
+  assertExposure({ host, tls: sslCertfile !== "", allowInsecure });
+}
