@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   train: () => import("./train.js"),
   skd: () => import("./skd.js"),
   losses: () => import("./losses.js"),
+  methods: () => import("./methods.js"),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -1,0 +1,64 @@
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readConfigChain } from "@tandem/shared/config/read-config-chain.js";
+import { configDigest } from "@tandem/shared/config/print-config.js";
+import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
+
+/** The configurations that `npm run bench -- methods` measures. */
+export const EXAMPLES = fileURLToPath(new URL("../../../examples/methods", import.meta.url));
+const BASE = "base";
+
+/** Measured with several seeds: the five methods that the project is about, the baselines of SKD's authors, GKD and DistiLLM. */
+export const SEVERAL_SEEDS: readonly string[] = [
+  "skd",
+  "dtkd",
+  "rlkd",
+  "continuation-kd",
+  "kd-nas",
+  "sft",
+  "supervised-kd",
+  "sequence-kd",
+  "on-policy",
+  "imit-kd",
+  "two-stage",
+  "mixed-skd",
+  "gkd",
+  "distillm",
+];
+
+/** Whose value means something else in every step, so that its fall says nothing: there only the distance to the teacher must fall. */
+export const SHIFTING: Readonly<Record<string, string>> = {
+  "continuation-kd": "its target grows with φ",
+  ctkd: "θ makes it larger",
+  "on-policy-distillation": "an estimate of a policy gradient",
+};
+
+export interface MethodConfig {
+  /** Name of the file. */
+  readonly name: string;
+  readonly file: string;
+  /** Who writes the text: `rollout.kind`. */
+  readonly text: string;
+  /** What is trained on which text: over the file and what it extends, without what only looks on (evaluation, output). */
+  readonly digest: string;
+}
+
+/** All methods that have a configuration, by name. */
+export async function listMethods(): Promise<readonly MethodConfig[]> {
+  const files = (await readdir(EXAMPLES)).filter((file) => file.endsWith(".yaml")).sort();
+  return files
+    .map((file) => basename(file, ".yaml"))
+    .filter((name) => name !== BASE)
+    .map((name) => {
+      const file = join(EXAMPLES, `${name}.yaml`);
+      const config = loadRunConfig({ file, assignments: ["teacher.address=any:0"] });
+      return { name, file, text: config.rollout.kind, digest: digestOf(file) };
+    });
+}
+
+function digestOf(file: string): string {
+  return configDigest(
+    readConfigChain(file).map(({ values: { evaluation: _e, output: _o, ...course } }) => course),
+  );
+}

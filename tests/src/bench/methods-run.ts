@@ -1,0 +1,154 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
+import { LossSet } from "@tandem/student-trainer/losses/loss-set.js";
+import { readRunLog, type StepRecord } from "@tandem/student-trainer/training/run-log.js";
+import { runTrainer } from "../helpers/rollout-cli.js";
+import { SHIFTING, type MethodConfig } from "./methods-plan.js";
+import type { MethodRun } from "./methods-results.js";
+
+/** What a finished student is measured on. */
+export interface Examination {
+  readonly problems: number;
+  /** So many of its answers are shown to the teacher. */
+  readonly teacherRows: number;
+}
+
+export interface RunSetup {
+  readonly method: MethodConfig;
+  readonly seed: number;
+  readonly teacher: { readonly grpcAddress: string; readonly httpAddress: string };
+  readonly runDir: string;
+  readonly examination: Examination;
+  /** The student's distance to the teacher before any training. */
+  readonly initialKl: number;
+}
+
+/** Trains with the real commands, examines the student, and judges the run. */
+export async function runMethod(setup: RunSetup): Promise<MethodRun> {
+  const { method, seed, teacher, runDir, examination } = setup;
+  await rm(runDir, { recursive: true, force: true });
+  const assignments = [
+    `teacher.address=${teacher.grpcAddress}`,
+    `training.seed=${seed}`,
+    "training.threads=1",
+    `output.dir=${runDir}`,
+  ];
+  const config = loadRunConfig({ file: method.file, assignments });
+  const flags = ["--config", method.file, ...assignments.flatMap((value) => ["--set", value])];
+  const before = await payloadBytes(teacher.httpAddress);
+  const began = performance.now();
+  // The run's own evaluations are cut short: the student is examined below.
+  await trainer("train", ...flags, "--set", "evaluation.rows=1");
+  const seconds = (performance.now() - began) / 1000;
+  const signalBytes = (await payloadBytes(teacher.httpAddress)) - before;
+  const measures = await examine(flags, examination);
+  const records = await readRunLog(join(runDir, "metrics.jsonl"));
+  const steps = records.filter((record): record is StepRecord => record.kind === "step");
+  const measured = measureSteps(steps);
+  const run = {
+    method: method.name,
+    seed,
+    digest: method.digest,
+    accuracy: measures.accuracy,
+    problems: measures.count,
+    teacherKl: measures.teacherKl,
+    teacherAgreement: measures.teacherAgreement,
+    ...measured,
+    signalBytes,
+    bytesPerPosition: signalBytes / measured.tokens,
+    seconds,
+  };
+  const fault = faultOf(run, {
+    steps,
+    lossNames: new LossSet(config.losses).names,
+    drafts: config.rollout.kind === "skd",
+    initialKl: setup.initialKl,
+  });
+  await rm(runDir, { recursive: true, force: true });
+  return { ...run, ...(fault !== undefined && { fault }) };
+}
+
+interface Measures {
+  readonly accuracy: number;
+  readonly count: number;
+  readonly teacherKl: number;
+  readonly teacherAgreement: number;
+}
+
+/** The newest checkpoint of a run, or of no run the student it would start from. */
+export async function examine(
+  flags: readonly string[],
+  { problems, teacherRows }: Examination,
+): Promise<Measures> {
+  const rows = [`evaluation.rows=${problems}`, `evaluation.teacherRows=${teacherRows}`];
+  const stdout = await trainer("evaluate", ...flags, ...rows.flatMap((row) => ["--set", row]));
+  return JSON.parse(stdout) as Measures;
+}
+
+async function trainer(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runTrainer(...args);
+  if (code !== 0)
+    throw new Error(`student-trainer ${args.join(" ")} exited with ${code}:\n${stderr}`);
+  return stdout;
+}
+
+/** What the server says it has sent of signals so far. */
+async function payloadBytes(httpAddress: string): Promise<number> {
+  const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
+  const lines = text.matchAll(/^teacher_payload_bytes_total\{[^}]*\} (\S+)$/gm);
+  return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
+}
+
+function measureSteps(steps: readonly StepRecord[]) {
+  const tenth = Math.max(1, Math.floor(steps.length / 10));
+  const mean = (records: readonly StepRecord[]) =>
+    records.reduce((sum, { loss }) => sum + loss, 0) / records.length;
+  const fresh = steps.filter(({ iteration }) => iteration === 0);
+  const tokensOf = (records: readonly StepRecord[]) =>
+    records.reduce((sum, { tokens }) => sum + tokens, 0);
+  const tokens = tokensOf(fresh);
+  const byTeacher = fresh.reduce((sum, step) => sum + step.teacherShare * step.tokens, 0);
+  const drafted = steps.flatMap(({ acceptance }) => acceptance ?? []);
+  return {
+    lossFirst: mean(steps.slice(0, tenth)),
+    lossLast: mean(steps.slice(-tenth)),
+    ...(drafted.length > 0 && { acceptanceFirst: drafted[0]!, acceptanceLast: drafted.at(-1)! }),
+    teacherShare: byTeacher / tokens,
+    steps: steps.length,
+    tokens,
+    trainedTokens: tokensOf(steps),
+  };
+}
+
+interface Expected {
+  readonly steps: readonly StepRecord[];
+  readonly lossNames: readonly string[];
+  readonly drafts: boolean;
+  readonly initialKl: number;
+}
+
+/** Why the run does not count, in words. */
+function faultOf(
+  run: Omit<MethodRun, "fault">,
+  { steps, lossNames, drafts, initialKl }: Expected,
+): string | undefined {
+  // JSON has no NaN: a number that is not finite was written as null.
+  const finite = (value: unknown) => typeof value === "number" && Number.isFinite(value);
+  const odd = steps.find(
+    ({ loss, gradNorm, losses }) => ![loss, gradNorm, ...Object.values(losses)].every(finite),
+  );
+  if (odd !== undefined) return `step ${odd.step} has a number that is not finite`;
+  const lost = lossNames.find((name) => !steps.every(({ losses }) => name in losses));
+  if (lost !== undefined) return `${lost} is missing from metrics.jsonl`;
+  if (drafts && !steps.every(({ acceptance }) => finite(acceptance))) {
+    return "no acceptance in metrics.jsonl";
+  }
+  if (!(run.method in SHIFTING) && !(run.lossLast < run.lossFirst)) {
+    return `the loss rose from ${run.lossFirst} to ${run.lossLast}`;
+  }
+  if (!(run.teacherKl < initialKl)) {
+    return `the distance to the teacher rose from ${initialKl} to ${run.teacherKl}`;
+  }
+  return undefined;
+}
