@@ -149,6 +149,9 @@ function createMetrics(sources: () => MetricSources): Metrics {
     kvUsedBytes: () => sources().service.pool?.usedBytes ?? 0,
     kvLimitBytes: () => sources().service.pool?.limitBytes ?? 0,
     kvEvictions: () => sources().service.pool?.evictions ?? 0,
+    sharedPositions: () => sources().service.loop?.sharedPositions ?? 0,
+    prefixBlocks: () => sources().service.prefixes?.storedBlocks ?? 0,
+    prefixEvictions: () => sources().service.prefixes?.evictions ?? 0,
     engineRestarts: () => sources().engine.restarts,
     engineUp: () => sources().engine.up,
   });

@@ -1,5 +1,6 @@
 import type { DescribeResponse } from "@tandem/proto/gen/tandem/v1/DescribeResponse.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { kvBlockBytes } from "@tandem/shared/inference/kv-blocks.js";
 import { kvBytes } from "@tandem/shared/inference/kv-shape.js";
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
@@ -11,6 +12,7 @@ import type { EngineStep, EngineStepResult } from "./scheduler/engine-step.js";
 import { StepLoop, type StepObserver } from "./engine/step-loop.js";
 import { Scheduler } from "./scheduler/scheduler.js";
 import { KvPool } from "./sessions/kv-pool.js";
+import { PrefixTree } from "./sessions/prefix-tree.js";
 
 /** 1 MiB, stated in the contract. */
 export const MAX_MESSAGE_BYTES = 1 << 20;
@@ -38,6 +40,7 @@ export class TeacherService {
   #context: CallContext | undefined;
   #loop: StepLoop | undefined;
   #pool: KvPool | undefined;
+  #prefixes: PrefixTree | undefined;
   #engineUp = false;
   #draining = false;
   #nextCache = 1;
@@ -56,6 +59,10 @@ export class TeacherService {
 
   get pool(): KvPool | undefined {
     return this.#pool;
+  }
+
+  get prefixes(): PrefixTree | undefined {
+    return this.#prefixes;
   }
 
   /** The engine has loaded its model, for the first time or again.
@@ -135,6 +142,8 @@ export class TeacherService {
       limitBytes: config.kvCacheMemoryBytes,
       cacheBytes: (maxLength) => kvBytes(description, maxLength),
     });
+    const prefixBytes = config.enablePrefixCaching ? config.prefixCacheMemoryBytes : 0;
+    const prefixes = new PrefixTree(Math.floor(prefixBytes / kvBlockBytes(description)));
     const scheduler = new Scheduler(
       {
         maxBatchTokens: config.maxNumBatchedTokens,
@@ -143,9 +152,11 @@ export class TeacherService {
         quantum: QUANTUM,
       },
       pool,
+      prefixes,
     );
     const loop = new StepLoop({ scheduler, run, clock, logger, observer: stepObserver });
     this.#pool = pool;
+    this.#prefixes = prefixes;
     this.#loop = loop;
     this.#context = {
       limits: toLimits(config, description),

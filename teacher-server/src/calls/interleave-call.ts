@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { unreachable } from "@tandem/shared/errors/invariant.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import type { Draft__Output } from "@tandem/proto/gen/tandem/v1/Draft.js";
 import type { InterleaveRequest__Output } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
 import type { Open__Output } from "@tandem/proto/gen/tandem/v1/Open.js";
@@ -33,7 +34,7 @@ export class InterleaveCall implements LiveCall {
   readonly #stream: CallStream<InterleaveAnswers>;
   readonly #outbox: Outbox<InterleaveAnswers>;
   readonly #sessions: SessionTable;
-  /** The job that computes a session's draft. */
+  /** The job that computes a session's draft, or fills its cache ahead of the first one. */
   readonly #jobs = new Map<OpenSession, number>();
   /** When an unanswered draft stops being worth computing. */
   readonly #deadlines = new WeakMap<ValidDraft, number>();
@@ -95,6 +96,33 @@ export class InterleaveCall implements LiveCall {
     const opened = this.#sessions.open(open, this.#context.nextCache(), this.#context.clock.now());
     if (open.response.length > 0) this.#reopened.add(opened);
     this.#context.observer.onSessions(1);
+    this.#fillAhead(opened);
+  }
+
+  /** Computes the keys and values of what is known already, while the student writes its first draft. */
+  #fillAhead(opened: OpenSession): void {
+    const { open, tokensAhead: tokens } = opened.session;
+    if (tokens.length === 0) return;
+    const job = this.#context.loop.submit(
+      {
+        client: this.#stream.client,
+        kind: "prefill",
+        cache: opened.cache,
+        tokens,
+        headFrom: tokens.length,
+        head: { targets: new Uint32Array(0), spec: NO_SIGNAL },
+        encoding: open.signal.encoding,
+        atomic: false,
+        maxLength: open.prompt.length + open.maxResponse,
+        deadlineMs: this.#stream.deadlineMs,
+      },
+      {
+        onProgress: () => this.#jobs.delete(opened),
+        // What could not be done ahead is done with the first draft.
+        onFailure: () => this.#jobs.delete(opened),
+      },
+    );
+    this.#jobs.set(opened, job);
   }
 
   #draft(raw: Draft__Output): void {
@@ -142,6 +170,8 @@ export class InterleaveCall implements LiveCall {
   }
 
   #submit(opened: OpenSession, draft: ValidDraft, work: DraftWork): void {
+    // The draft computes what is still missing.
+    this.#cancelJob(opened);
     const { open } = opened.session;
     const job = this.#context.loop.submit(
       {
@@ -221,7 +251,7 @@ export class InterleaveCall implements LiveCall {
   #cancel(sequence: number): void {
     const opened = this.#sessions.find(sequence);
     if (opened === undefined) return;
-    this.#cancelJob(opened);
+    if (opened.session.waitingDrafts > 0) this.#cancelJob(opened);
     const error = new TandemError("CANCELLED", `the drafts of sequence ${sequence} were cancelled`);
     for (const draft of opened.session.abandon()) this.#answerError(draft, error);
   }

@@ -45,7 +45,7 @@ export function createProgram(run: (line: CommandLine) => Promise<void>): Comman
     )
     .addHelpText("after", EXAMPLES);
   for (const [field, schema] of Object.entries(serverConfigSchema.shape))
-    program.addOption(toOption(field, schema));
+    for (const option of toOptions(field, schema)) program.addOption(option);
   return program.action(async (options: Record<string, unknown>) => {
     const { config, printConfig, ...flags } = options;
     await run({
@@ -56,18 +56,21 @@ export function createProgram(run: (line: CommandLine) => Promise<void>): Comman
   });
 }
 
-function toOption(field: string, schema: z.ZodType): Option {
+function toOptions(field: string, schema: z.ZodType): readonly Option[] {
   const inner = innermost(schema);
   const flag = environmentName([field]).toLowerCase().replaceAll("_", "-");
   const help = `${schema.description ?? ""}${defaultText(schema)}`;
   if (inner instanceof z.ZodBoolean) {
-    return new Option(`--${flag} <on|off>`, help).argParser(parseSwitch);
+    return [
+      new Option(`--${flag} [on|off]`, `${help}; off: --no-${flag}`).argParser(parseSwitch),
+      new Option(`--no-${flag}`).hideHelp(),
+    ];
   }
   if (inner instanceof z.ZodEnum)
-    return new Option(`--${flag} <name>`, help).choices(inner.options.map(String));
+    return [new Option(`--${flag} <name>`, help).choices(inner.options.map(String))];
   if (inner instanceof z.ZodNumber)
-    return new Option(`--${flag} <number>`, help).argParser(parseNumber);
-  return new Option(`--${flag} <text>`, help);
+    return [new Option(`--${flag} <number>`, help).argParser(parseNumber)];
+  return [new Option(`--${flag} <text>`, help)];
 }
 
 function defaultText(schema: z.ZodType): string {

@@ -100,7 +100,17 @@ export const serverConfigSchema = z.strictObject({
     .int()
     .min(1)
     .default(1024 * MIB)
-    .describe("memory of all KV caches"),
+    .describe("memory of the KV caches of all sequences"),
+  enablePrefixCaching: z
+    .boolean()
+    .default(true)
+    .describe("keep keys and values for sequences that begin alike"),
+  prefixCacheMemoryBytes: z
+    .number()
+    .int()
+    .min(0)
+    .default(512 * MIB)
+    .describe("memory of what is kept for them, beside the KV caches"),
   threads: z
     .number()
     .int()

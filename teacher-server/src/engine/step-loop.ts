@@ -51,6 +51,10 @@ export class StepLoop {
     return this.#options.scheduler.runningCount;
   }
 
+  get sharedPositions(): number {
+    return this.#options.scheduler.sharedPositions;
+  }
+
   /** Nothing waits and nothing is computed. */
   get idle(): boolean {
     return this.#options.scheduler.jobCount === 0 && !this.#running;

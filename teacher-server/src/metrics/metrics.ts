@@ -16,6 +16,9 @@ export interface GaugeSources {
   readonly kvUsedBytes: () => number;
   readonly kvLimitBytes: () => number;
   readonly kvEvictions: () => number;
+  readonly sharedPositions: () => number;
+  readonly prefixBlocks: () => number;
+  readonly prefixEvictions: () => number;
   readonly engineRestarts: () => number;
   readonly engineUp: () => boolean;
 }
@@ -138,6 +141,21 @@ export class Metrics {
       "teacher_kv_cache_evictions",
       "KV caches thrown out to make room, since the start.",
       sources.kvEvictions,
+    );
+    this.#scraped(
+      "teacher_prefix_cache_positions",
+      "Positions taken over from sequences that begin alike, since the start.",
+      sources.sharedPositions,
+    );
+    this.#scraped(
+      "teacher_prefix_cache_blocks",
+      "Blocks of 16 positions that are kept for such sequences.",
+      sources.prefixBlocks,
+    );
+    this.#scraped(
+      "teacher_prefix_cache_evictions",
+      "Blocks that gave way to others, since the start.",
+      sources.prefixEvictions,
     );
     this.#scraped(
       "teacher_engine_restarts",

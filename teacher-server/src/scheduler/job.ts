@@ -5,7 +5,8 @@ export interface Job {
   readonly id: number;
   /** Whom fairness is between: one per stream or call. */
   readonly client: number;
-  readonly kind: "draft" | "generate" | "score";
+  /** prefill: no laws, the cache is filled ahead of what will be asked of the sequence. */
+  readonly kind: "draft" | "generate" | "score" | "prefill";
   /** The KV cache of the sequence; at most one job per cache at a time. */
   readonly cache: number;
   /** u32: the sequence from its first token through the last position to compute. */
@@ -30,7 +31,7 @@ export interface JobUsage {
   readonly computedPositions: number;
   /** Of these, known tokens whose keys and values were missing. */
   readonly prefillPositions: number;
-  /** Positions before `headFrom` that were in the cache. */
+  /** Positions before `headFrom` that were in the sequence's cache, or came from a sequence that begins alike. */
   readonly reusedPositions: number;
   readonly queueMs: number;
   readonly computeMs: number;

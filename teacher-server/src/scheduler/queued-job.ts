@@ -7,6 +7,8 @@ export class QueuedJob {
   nextLaw: number;
   cancelled = false;
   firstPlannedMs: number | undefined;
+  /** Positions before this one have gone through the model. */
+  #reached = 0;
   #computed = 0;
   #prefill = 0;
   #reused = 0;
@@ -22,25 +24,29 @@ export class QueuedJob {
   }
 
   get done(): boolean {
-    return this.nextLaw === this.job.tokens.length;
+    return this.#reached === this.job.tokens.length;
   }
 
-  /** Where the next row begins when `cached` positions are valid: laws that are still due are computed anew even if cached. */
-  resumeAt(cached: number): number {
-    return Math.min(cached, this.nextLaw);
+  /** Positions that a cache can spare it: laws that are still due are computed anew even if cached, and a row computes at least one position. */
+  get skippable(): number {
+    return Math.min(this.nextLaw, this.job.tokens.length - 1);
   }
 
-  begin(now: number, cached: number): void {
+  /** `ahead` positions of the cached ones were computed for the sequence before it asked for anything. */
+  begin(now: number, cached: number, ahead: number): void {
     if (this.started) return;
     this.firstPlannedMs = now;
-    this.#reused = Math.min(cached, this.job.headFrom);
+    this.#computed = ahead;
+    this.#prefill = ahead;
+    this.#reused = Math.max(0, Math.min(cached, this.job.headFrom) - ahead);
   }
 
   record(past: number, count: number, computeMs: number): void {
     this.#computed += count;
     this.#prefill += Math.max(0, Math.min(past + count, this.job.headFrom) - past);
     this.#computeMs += computeMs;
-    this.nextLaw = Math.max(this.nextLaw, past + count);
+    this.#reached = past + count;
+    this.nextLaw = Math.max(this.nextLaw, this.#reached);
   }
 
   usage(): JobUsage {

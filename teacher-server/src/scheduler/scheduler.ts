@@ -1,4 +1,5 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
+import { KV_BLOCK } from "@tandem/shared/inference/kv-blocks.js";
 import {
   lawCount,
   type EngineRow,
@@ -7,6 +8,7 @@ import {
   type EngineStepResult,
 } from "./engine-step.js";
 import type { KvPool } from "../sessions/kv-pool.js";
+import type { BlockSave, PrefixMatch, PrefixTree } from "../sessions/prefix-tree.js";
 import { dealTokens } from "./deal-tokens.js";
 import type { Job, JobUsage } from "./job.js";
 import { QueuedJob } from "./queued-job.js";
@@ -38,28 +40,44 @@ export interface JobProgress {
   readonly usage: JobUsage;
 }
 
+/** Who goes first: whom somebody waits for, then what is filled ahead, then scoring. Before all of them what has waited too long. */
+const TIERS: readonly (readonly Job["kind"][])[] = [
+  [],
+  ["draft", "generate"],
+  ["prefill"],
+  ["score"],
+];
+
 interface PlannedRow {
   readonly queued: QueuedJob;
   readonly past: number;
   readonly count: number;
+  /** Blocks that its cache begins with. */
+  readonly load: PrefixMatch["blocks"];
+  readonly saves: readonly BlockSave[];
 }
 
 /** Decides what the next forward pass computes. `plan` and `apply` are the whole contract with the engine: no clock, no model, no promise.
  *
  * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: what waited longer than `maxWaitMs`, then drafts
- * and generation (somebody waits for them), then scoring; between clients deficit round robin within each tier. */
+ * and generation (somebody waits for them), then what is filled ahead, then scoring; between clients deficit round robin within each tier.
+ *
+ * A sequence that begins like one before takes over its keys and values; while another job computes them, it waits for that job. */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: KvPool;
+  readonly #prefixes: PrefixTree;
   readonly #jobs = new Map<number, QueuedJob>();
   readonly #deficits = new Map<number, number>();
   readonly #paused = new Set<number>();
   #inFlight: readonly PlannedRow[] | undefined;
   #turn = 0;
+  #sharedPositions = 0;
 
-  constructor(options: SchedulerOptions, pool: KvPool) {
+  constructor(options: SchedulerOptions, pool: KvPool, prefixes: PrefixTree) {
     this.#options = options;
     this.#pool = pool;
+    this.#prefixes = prefixes;
   }
 
   /** Jobs that wait or are computed. */
@@ -70,6 +88,11 @@ export class Scheduler {
   /** Jobs in the step that is computed now. */
   get runningCount(): number {
     return this.#inFlight?.length ?? 0;
+  }
+
+  /** Positions that were taken over from sequences that begin alike, since the start. */
+  get sharedPositions(): number {
+    return this.#sharedPositions;
   }
 
   get busy(): boolean {
@@ -89,7 +112,10 @@ export class Scheduler {
       lawCount(job.head) === job.tokens.length - job.headFrom,
       `job ${job.id}: laws and positions differ`,
     );
-    invariant(lawCount(job.head) > 0, `job ${job.id} asks for nothing`);
+    invariant(
+      lawCount(job.head) > 0 !== (job.kind === "prefill"),
+      `job ${job.id} asks for nothing, or is to fill a cache and asks for laws`,
+    );
     this.#jobs.set(job.id, new QueuedJob(job));
     if (!this.#paused.has(job.client)) this.#pool.setPinned(job.cache, true);
   }
@@ -133,22 +159,21 @@ export class Scheduler {
     invariant(planned.length === result.rows.length, "a step and its result differ in rows");
     this.#inFlight = undefined;
     const progress: JobProgress[] = [];
-    planned.forEach(({ queued, past, count }, i) => {
+    planned.forEach((plannedRow, i) => {
+      const { queued, past, count, saves } = plannedRow;
       const { job } = queued;
-      queued.record(past, count, result.computeMs);
-      // Drafts behind a rejection are not part of the sequence: the caller says how far a verdict reaches.
-      this.#pool.setLength(
-        job.cache,
-        job.atomic ? Math.min(past + count, job.headFrom + 1) : past + count,
-      );
       const row = result.rows[i] as EngineRowResult;
+      queued.record(past, count, result.computeMs);
+      this.#pool.setLength(job.cache, knownEnd(plannedRow));
+      if (job.kind === "prefill") this.#pool.addAhead(job.cache, count);
+      this.#prefixes.settle(saves, row.failure === undefined);
       if (row.failure !== undefined) {
         this.#remove(queued);
         this.#pool.free(job.cache);
       }
       if (queued.cancelled) return;
       if (queued.done) this.#remove(queued);
-      if (row.failure !== undefined || past + count > job.headFrom) {
+      if (row.failure !== undefined || queued.done || past + count > job.headFrom) {
         progress.push({
           job,
           result: row,
@@ -164,7 +189,8 @@ export class Scheduler {
   abandonStep(): readonly Job[] {
     const planned = this.#inFlight ?? [];
     this.#inFlight = undefined;
-    for (const { queued } of planned) {
+    for (const { queued, saves } of planned) {
+      this.#prefixes.settle(saves, false);
       this.#remove(queued);
       this.#pool.free(queued.job.cache);
     }
@@ -178,6 +204,7 @@ export class Scheduler {
     this.#deficits.clear();
     this.#inFlight = undefined;
     this.#pool.clear();
+    this.#prefixes.clear();
     return jobs;
   }
 
@@ -192,10 +219,26 @@ export class Scheduler {
     const budget = { tokens: this.#options.maxBatchTokens, rows: this.#options.maxRows };
     const ring = this.#nextRing();
     const waiting = [...this.#jobs.values()].filter(({ job }) => !this.#paused.has(job.client));
+    const loads = new Map<QueuedJob, PrefixMatch["blocks"]>();
+    this.#prefixes.beginPlan();
     const admit = (queued: QueuedJob): number | undefined => {
-      if (!this.#pool.acquire(queued.job.cache, queued.job.maxLength)) return undefined;
-      this.#pool.setPinned(queued.job.cache, true);
-      return queued.resumeAt(this.#pool.length(queued.job.cache));
+      const { job, skippable } = queued;
+      const cached = this.#pool.length(job.cache);
+      const match = this.#prefixes.match(job.tokens, skippable);
+      const { promisedBy } = match;
+      const gain = skippable - Math.max(cached, match.length);
+      if (!queued.started && gain >= KV_BLOCK && promisedBy !== undefined) {
+        const leader = this.#jobs.get(promisedBy);
+        if (leader !== undefined && this.#isAhead(leader, queued, { grants, now }))
+          return undefined;
+      }
+      if (!this.#pool.acquire(job.cache, job.maxLength, job.kind !== "prefill")) return undefined;
+      this.#pool.setPinned(job.cache, true);
+      if (match.length > cached) loads.set(queued, match.blocks);
+      const past = Math.min(skippable, Math.max(cached, match.length));
+      const to = job.atomic ? job.headFrom + 1 : job.tokens.length;
+      this.#prefixes.promise(job.id, job.tokens, { from: past, to });
+      return past;
     };
     for (const jobs of this.#tiers(waiting, now)) {
       dealTokens({
@@ -208,20 +251,35 @@ export class Scheduler {
         quantum: this.#options.quantum,
       });
     }
-    return [...grants].map(([queued, { past, count }]) => {
-      queued.begin(now, past);
-      return { queued, past, count };
+    return [...grants].map(([queued, { past, count }]): PlannedRow => {
+      const { tokens, cache, kind } = queued.job;
+      const load = loads.get(queued) ?? [];
+      if (load.length > 0) this.#sharedPositions += past - this.#pool.length(cache);
+      queued.begin(now, past, kind === "prefill" ? 0 : this.#pool.takeAhead(cache));
+      const to = knownEnd({ queued, past, count });
+      const saves = this.#prefixes.save(tokens, { from: past, to });
+      return { queued, past, count, load, saves };
     });
   }
 
+  /** Whether a job computes in this step, or has begun and will go on before the other one could begin. */
+  #isAhead(
+    leader: QueuedJob,
+    other: QueuedJob,
+    { grants, now }: { grants: ReadonlyMap<QueuedJob, unknown>; now: number },
+  ): boolean {
+    if (grants.has(leader)) return true;
+    const reads = !this.#paused.has(leader.job.client);
+    return leader.started && reads && this.#tier(leader, now) <= this.#tier(other, now);
+  }
+
   #tiers(jobs: readonly QueuedJob[], now: number): readonly (readonly QueuedJob[])[] {
-    const overdue = jobs.filter(({ job }) => now - job.arrivedMs >= this.#options.maxWaitMs);
-    const rest = jobs.filter(({ job }) => now - job.arrivedMs < this.#options.maxWaitMs);
-    return [
-      overdue,
-      rest.filter(({ job }) => job.kind !== "score"),
-      rest.filter(({ job }) => job.kind === "score"),
-    ];
+    return TIERS.map((_, tier) => jobs.filter((queued) => this.#tier(queued, now) === tier));
+  }
+
+  #tier({ job }: QueuedJob, now: number): number {
+    if (now - job.arrivedMs >= this.#options.maxWaitMs) return 0;
+    return TIERS.findIndex((kinds) => kinds.includes(job.kind));
   }
 
   /** Clients with work, another one first each time. */
@@ -236,11 +294,19 @@ export class Scheduler {
   #remove(queued: QueuedJob): void {
     if (this.#jobs.get(queued.job.id) !== queued) return;
     this.#jobs.delete(queued.job.id);
+    this.#prefixes.forget(queued.job.id);
     this.#pool.setPinned(queued.job.cache, false);
   }
 }
 
-function toEngineRow({ queued, past, count }: PlannedRow): EngineRow {
+/** Positions of the row's cache that hold tokens of the sequence afterwards. Drafts behind the last known token are none of it yet: whoever asked says
+ * how far a verdict reaches. */
+function knownEnd({ queued, past, count }: Pick<PlannedRow, "queued" | "past" | "count">): number {
+  const { atomic, headFrom } = queued.job;
+  return atomic ? Math.min(past + count, headFrom + 1) : past + count;
+}
+
+function toEngineRow({ queued, past, count, load, saves }: PlannedRow): EngineRow {
   const { job, nextLaw } = queued;
   const end = past + count;
   const row = {
@@ -248,6 +314,8 @@ function toEngineRow({ queued, past, count }: PlannedRow): EngineRow {
     past,
     tokens: job.tokens.subarray(past, end),
     maxLength: job.maxLength,
+    ...(load.length > 0 && { load }),
+    ...(saves.length > 0 && { save: saves.map(({ place }) => place) }),
   };
   if (end <= nextLaw) return row;
   const head = {

@@ -82,6 +82,11 @@ export class InterleaveSession {
     return this.#tokens.slice(this.open.prompt.length, this.#length);
   }
 
+  /** u32: what the first draft will find in the cache if it is filled before: all known tokens but the last, whose law is the first one asked for. */
+  get tokensAhead(): Uint32Array {
+    return this.#tokens.slice(0, this.#length - 1);
+  }
+
   offer(draft: ValidDraft): void {
     this.#queue.push(draft);
   }

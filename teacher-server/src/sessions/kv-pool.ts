@@ -15,6 +15,8 @@ interface Entry {
   usedAt: number;
   /** Has a job that began or waits: not to be taken away. */
   pinned: boolean;
+  /** Valid positions that were computed ahead and are charged to nobody yet. */
+  ahead: number;
 }
 
 /** The account of the engine's KV caches: bytes, valid lengths, who may be thrown out. It holds no tensor; what it frees is named in the next
@@ -53,16 +55,18 @@ export class KvPool {
     return this.#entries.get(cache)?.length ?? 0;
   }
 
-  /** Makes sure that the cache exists, throwing out idle ones, least recently used first. False when even that is not enough now. */
-  acquire(cache: number, maxLength: number): boolean {
+  /** Makes sure that the cache exists, throwing out idle ones, least recently used first, if `evict` says so. False when there is no room now. */
+  acquire(cache: number, maxLength: number, evict = true): boolean {
     const existing = this.#entries.get(cache);
     if (existing !== undefined) {
       existing.usedAt = ++this.#tick;
       return true;
     }
     const sizeBytes = this.#options.cacheBytes(maxLength);
-    if (!this.#makeRoom(sizeBytes)) return false;
-    this.#entries.set(cache, { sizeBytes, length: 0, usedAt: ++this.#tick, pinned: true });
+    if (evict ? !this.#makeRoom(sizeBytes) : this.#usedBytes + sizeBytes > this.limitBytes)
+      return false;
+    const entry = { sizeBytes, length: 0, usedAt: ++this.#tick, pinned: true, ahead: 0 };
+    this.#entries.set(cache, entry);
     this.#usedBytes += sizeBytes;
     return true;
   }
@@ -76,6 +80,20 @@ export class KvPool {
   setLength(cache: number, length: number): void {
     const entry = this.#entries.get(cache);
     if (entry !== undefined) entry.length = length;
+  }
+
+  /** Notes positions that were computed before anything was asked of the sequence. */
+  addAhead(cache: number, count: number): void {
+    const entry = this.#entries.get(cache);
+    if (entry !== undefined) entry.ahead += count;
+  }
+
+  /** Positions computed ahead since the last call: whoever takes them answers for their cost. */
+  takeAhead(cache: number): number {
+    const entry = this.#entries.get(cache);
+    const ahead = entry?.ahead ?? 0;
+    if (entry !== undefined) entry.ahead = 0;
+    return ahead;
   }
 
   free(cache: number): void {

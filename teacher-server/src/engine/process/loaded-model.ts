@@ -77,7 +77,7 @@ async function warmUp(runner: ModelRunner): Promise<void> {
   const head = { first: 1, targets: Uint32Array.of(0), spec: { ...NO_SIGNAL, token: true } };
   await runner.run({
     release: [],
-   
+
     rows: [{ cache, past: 0, tokens: new Uint32Array(2), maxLength: 2, head }],
   });
   await runner.run({ release: [cache], rows: [] });

@@ -12,26 +12,28 @@ export interface JobWish {
   readonly arrivedMs?: number;
   readonly deadlineMs?: number;
   readonly maxLength?: number;
+  /** Added to every token: sequences with equal offsets begin alike. */
+  readonly offset?: number;
 }
 
-/** A job over tokens 0, 1, 2, …, with a cache of its own number. */
+/** A job over tokens offset, offset + 1, …, with a cache of its own number. */
 export function jobOf(wish: JobWish): Job {
-  const { prefill = 0, laws = 4, kind = "score" } = wish;
+  const { prefill = 0, laws = 4, kind = "score", offset = 0 } = wish;
   const length = prefill + laws;
   return {
     id: wish.id,
     client: wish.client ?? 1,
     kind,
     cache: wish.id,
-    tokens: Uint32Array.from({ length }, (_, i) => i),
+    tokens: Uint32Array.from({ length }, (_, i) => offset + i),
     headFrom: prefill,
     head: {
-      targets: Uint32Array.from({ length: laws }, (_, i) => prefill + i + 1),
+      targets: Uint32Array.from({ length: laws }, (_, i) => offset + prefill + i + 1),
       spec: NO_SIGNAL,
       random: { runSeed: 1, rngKey: 2, firstPosition: 0 },
     },
     encoding: { encoding: "plain", maxLogitError: 0 },
-    atomic: kind !== "score",
+    atomic: kind === "draft" || kind === "generate",
     maxLength: wish.maxLength ?? length,
     arrivedMs: wish.arrivedMs ?? 0,
     deadlineMs: wish.deadlineMs ?? Infinity,
