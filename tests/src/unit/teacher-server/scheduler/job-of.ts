@@ -1,5 +1,8 @@
 import type { Job } from "@tandem/teacher-server/scheduler/job.js";
 import type { EngineStep, EngineStepResult } from "@tandem/teacher-server/scheduler/engine-step.js";
+import { Scheduler, type SchedulerOptions } from "@tandem/teacher-server/scheduler/scheduler.js";
+import { KvPool } from "@tandem/teacher-server/sessions/kv-pool.js";
+import { PrefixTree } from "@tandem/teacher-server/sessions/prefix-tree.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 
 export interface JobWish {
@@ -56,4 +59,21 @@ export function show(step: EngineStep | undefined): string[] {
     ({ cache, past, tokens, head }) =>
       `${cache}:${past}+${tokens.length}${head === undefined ? "" : "!"}`,
   );
+}
+
+/** A scheduler of small steps over a pool in which a position is a byte. */
+export function schedulerOf(
+  options: Partial<SchedulerOptions> = {},
+  limitBytes = Infinity,
+  prefixBlocks = 0,
+): { scheduler: Scheduler; pool: KvPool } {
+  const pool = new KvPool({ limitBytes, cacheBytes: (length) => length });
+  return {
+    scheduler: new Scheduler(
+      { maxBatchTokens: 16, maxRows: 8, maxWaitMs: 1000, quantum: 4, ...options },
+      pool,
+      new PrefixTree(prefixBlocks),
+    ),
+    pool,
+  };
 }

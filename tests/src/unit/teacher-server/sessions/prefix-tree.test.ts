@@ -5,7 +5,7 @@ import { PrefixTree, type BlockSave } from "@tandem/teacher-server/sessions/pref
 
 /** Sixteen times each of these tokens: a letter is a block. */
 function blocksOf(letters: string): Uint32Array {
-  return Uint32Array.from([...letters].flatMap((letter) => Array(16).fill(letter.charCodeAt(0))));
+  return Uint32Array.from({ length: 16 * letters.length }, (_, i) => letters.charCodeAt(i >> 4));
 }
 
 function store(tree: PrefixTree, letters: string): readonly BlockSave[] {
