@@ -10,7 +10,7 @@ import { onInterrupt } from "./interrupt.js";
 import { newestModel } from "./newest-model.js";
 import { loadRows } from "./load-rows.js";
 import { openFileEngine, openStudent } from "./open-student.js";
-import { openTeacher } from "./open-teacher.js";
+import { closeTeachers, openTeachers } from "./open-teachers.js";
 import { asUsage } from "./usage-error.js";
 
 const EXAMPLES = `
@@ -51,10 +51,9 @@ async function evaluate(flags: Flags): Promise<Evaluation> {
   });
   const { rows } = await loadRows(config, student, "evaluation");
   const note = (text: string) => process.stderr.write(`${text}\n`);
-  const teacher =
-    config.evaluation.teacherRows > 0
-      ? await openTeacher(config.teacher, student.handshake, note)
-      : undefined;
+  const { evaluation } = config;
+  const names = evaluation.teacherRows > 0 ? [evaluation.teacher] : [];
+  const teachers = await openTeachers({ config, student: student.handshake, note, names });
   const interrupt = onInterrupt();
   const { engine, close } = await openFileEngine({
     student,
@@ -65,16 +64,16 @@ async function evaluate(flags: Flags): Promise<Evaluation> {
     return await evaluateStudent({
       engine,
       rows,
-      config: config.evaluation,
+      config: evaluation,
       codec: student.tokenizer,
-      maxResponse: config.evaluation.maxResponse ?? config.rollout.maxResponse,
+      maxResponse: evaluation.maxResponse ?? config.rollout.maxResponse,
       stopIds: student.stopIds,
-      teacher,
+      teacher: teachers.get(evaluation.teacher),
       abort: interrupt.signal,
     });
   } finally {
     interrupt.dispose();
-    teacher?.close();
+    closeTeachers(teachers);
     await close();
   }
 }

@@ -21,5 +21,6 @@ export async function loadRows(
       which === "train" && usesAnswers(config.rollout) ? config.rollout.maxResponse : Infinity,
     maxPrompt: promptRoom(config, student.config.contextLength),
     limit: which === "train" ? config.data.limit : undefined,
+    teachers: Object.keys(config.teachers),
   });
 }

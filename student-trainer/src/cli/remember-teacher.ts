@@ -4,26 +4,35 @@ import { join } from "node:path";
 import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import type { TeacherName } from "../losses/loss-teachers.js";
 import type { TeacherDescription } from "../teacher/teacher-connection.js";
 
 type Remembered = Pick<TeacherDescription, "model" | "weightsDigest" | "numericsId">;
 
-/** Writes `teacher.json` into a run directory; a run that goes on compares with what is there.
+export interface RememberOptions {
+  /** Of `teachers:`; undefined: the one of `teacher:`. */
+  readonly name: TeacherName;
+  readonly description: TeacherDescription;
+  readonly note: (text: string) => void;
+}
+
+/** Writes `teacher.json` (or `teacher.NAME.json`) into a run directory; a run that goes on compares with what is there.
  * @throws TandemError FAILED_PRECONDITION when the run began with a teacher of other weights. */
 export async function rememberTeacher(
   runDir: string,
-  { model, weightsDigest, numericsId }: TeacherDescription,
-  note: (text: string) => void,
+  { name, description, note }: RememberOptions,
 ): Promise<void> {
-  const path = join(runDir, "teacher.json");
+  const { model, weightsDigest, numericsId } = description;
+  const option = name === undefined ? "teacher" : `teachers.${name}`;
+  const path = join(runDir, name === undefined ? "teacher.json" : `teacher.${name}.json`);
   const text = await readFile(path, "utf8").catch(() => undefined);
   if (text !== undefined) {
     const known = JSON.parse(text) as Partial<Remembered>;
     if (known.weightsDigest !== weightsDigest) {
       throw new TandemError(
         "FAILED_PRECONDITION",
-        `the run in ${runDir} began with teacher ${known.model} (${known.weightsDigest}), the one at teacher.address is ${model} (${weightsDigest}); start that one, or a new run`,
-        { field: "teacher.address" },
+        `the run in ${runDir} began with teacher ${known.model} (${known.weightsDigest}), the one at ${option}.address is ${model} (${weightsDigest}); start that one, or a new run`,
+        { field: `${option}.address` },
       );
     }
     if (known.numericsId !== numericsId) {

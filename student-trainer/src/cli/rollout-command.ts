@@ -3,7 +3,6 @@ import { finished } from "node:stream/promises";
 
 import { Command } from "commander";
 
-import { needsTeacher } from "../config/check-config.js";
 import { LossSet } from "../losses/loss-set.js";
 import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
 import { onInterrupt } from "./interrupt.js";
@@ -11,7 +10,7 @@ import { newestModel } from "./newest-model.js";
 import { loadRows } from "./load-rows.js";
 import { openSource } from "./open-source.js";
 import { openFileEngine, openStudent } from "./open-student.js";
-import { openTeacher } from "./open-teacher.js";
+import { closeTeachers, openTeachers } from "./open-teachers.js";
 import { wholeNumber } from "./parse-flag.js";
 import { toSampleRecord } from "./sample-record.js";
 
@@ -45,20 +44,19 @@ async function writeRollouts(flags: Flags): Promise<void> {
   const { rows } = await loadRows(config, student, "train");
   const note = (text: string) => process.stderr.write(`${text}\n`);
   const interrupt = onInterrupt();
-  const teacher = needsTeacher(config)
-    ? await openTeacher(config.teacher, student.handshake, note, interrupt.signal)
-    : undefined;
+  const abort = interrupt.signal;
+  const teachers = await openTeachers({ config, student: student.handshake, note, abort });
   const { engine, close } = await openFileEngine({
     student,
     threads: config.training.threads,
     kvMemoryBytes: config.student.kvMemoryBytes,
   });
   try {
-    const source = openSource({ config, student, rows, engine, teacher });
+    const source = openSource({ config, student, rows, engine, teachers });
     const requirement = new LossSet(config.losses).requirement(0);
     const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
     for (let batch = 0; batch < flags.batches; batch++) {
-      const written = await source.next({ ...requirement, progress: 0, abort: interrupt.signal });
+      const written = await source.next({ ...requirement, progress: 0, abort });
       for (const rollout of written.rollouts) {
         const record = toSampleRecord(rollout, { step: 0, batch }, student.tokenizer);
         out.write(`${JSON.stringify(record)}\n`);
@@ -75,7 +73,7 @@ async function writeRollouts(flags: Flags): Promise<void> {
     }
   } finally {
     interrupt.dispose();
-    teacher?.close();
+    closeTeachers(teachers);
     await close();
   }
 }

@@ -4,16 +4,16 @@ import { performance } from "node:perf_hooks";
 import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
 
 import { loadStudent } from "../checkpoint/load-student.js";
-import { needsTeacher } from "../config/check-config.js";
 import { courseDigest } from "../config/load-run-config.js";
 import type { RunConfig } from "../config/run-config.js";
 import type { Dataset } from "../data/dataset.js";
 import { evaluateStudent } from "../evaluation/evaluate-student.js";
-import { LossSet } from "../losses/loss-set.js";
+import { LossSet, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
+import type { TeacherName } from "../losses/loss-teachers.js";
 import { usesStudent } from "../rollout/rollout-config.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
+import { teacherNamed, type RolloutTeacher } from "../rollout/teacher-pool.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
-import type { TeacherClient } from "../teacher/teacher-client.js";
 import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
@@ -25,8 +25,8 @@ import {
   promptRoom,
   type OpenStudent,
 } from "./open-student.js";
-import { openTeacher } from "./open-teacher.js";
-import { openSource, type RolloutTeacher } from "./open-source.js";
+import { openSource } from "./open-source.js";
+import { closeTeachers, openTeachers, type OpenTeachers } from "./open-teachers.js";
 import { rememberTeacher } from "./remember-teacher.js";
 import { recordSamples } from "./record-samples.js";
 import { prepareRunDirectory } from "./run-directory.js";
@@ -62,22 +62,21 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
   note(
     `student ${student.dir} · ${train.rows.length} training rows${train.skipped > 0 ? ` (${train.skipped} too long)` : ""}${held.rows.length > 0 ? ` · ${held.rows.length} held out` : ""}`,
   );
-  const teacher = needsTeacher(config)
-    ? await openTeacher(config.teacher, student.handshake, note, options.abort)
-    : undefined;
+  const { abort } = options;
+  const teachers = await openTeachers({ config, student: student.handshake, note, abort });
   try {
-    if (teacher !== undefined) {
-      const maxLength =
-        promptRoom(config, student.config.contextLength) + config.rollout.maxResponse;
-      checkTeacherLimits(teacher.description, {
-        requirement: losses.requirement(0),
+    const maxLength = promptRoom(config, student.config.contextLength) + config.rollout.maxResponse;
+    const longestRow = longestOf(train, config, maxLength);
+    for (const [name, { description }] of teachers) {
+      checkTeacherLimits(description, {
+        requirements: requirementsOf(losses.requirement(0), name, config),
         rollout: config.rollout,
-        longestRow: longestOf(train, config, maxLength),
+        longestRow,
       });
     }
-    return await trainWith({ ...options, losses, student, train, held, teacher });
+    return await trainWith({ ...options, losses, student, train, held, teachers });
   } finally {
-    teacher?.close();
+    closeTeachers(teachers);
   }
 }
 
@@ -86,13 +85,26 @@ interface Opened extends TrainRunOptions {
   readonly student: OpenStudent;
   readonly train: Dataset;
   readonly held: Dataset;
-  readonly teacher: TeacherClient | undefined;
+  readonly teachers: OpenTeachers;
+}
+
+/** What a teacher may be asked for: as the one that losses name, as that of rows, or both. */
+function requirementsOf(
+  { named = {}, ...own }: SignalRequirement,
+  name: TeacherName,
+  { data }: RunConfig,
+): readonly TeacherRequirement[] {
+  const asNamed = name === undefined ? undefined : named[name];
+  const ofRows = name === undefined || data.teacher !== undefined;
+  return [...(ofRows ? [own] : []), ...(asNamed === undefined ? [] : [asNamed])];
 }
 
 async function trainWith(opened: Opened): Promise<TrainRunResult> {
-  const { config, student, losses, train, teacher, resume } = opened;
+  const { config, student, losses, train, teachers, resume } = opened;
   const runDir = await prepareRunDirectory(config, resume);
-  if (teacher !== undefined) await rememberTeacher(runDir, teacher.description, opened.note);
+  for (const [name, { description }] of teachers) {
+    await rememberTeacher(runDir, { name, description, note: opened.note });
+  }
   const began = performance.now();
   const model = await loadStudent(student.dir);
   const { engine, close } = await openTrainingEngine(model, {
@@ -101,10 +113,11 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
     kvMemoryBytes: config.student.kvMemoryBytes ?? kvMemoryFor(config, opened),
   });
   try {
-    const wrapped = teacher === undefined ? undefined : (opened.wrapTeacher?.(teacher) ?? teacher);
-    const source = openSource({ config, student, rows: train.rows, engine, teacher: wrapped });
+    const wrap = opened.wrapTeacher ?? ((teacher: RolloutTeacher) => teacher);
+    const wrapped = new Map([...teachers].map(([name, teacher]) => [name, wrap(teacher)]));
+    const source = openSource({ config, student, rows: train.rows, engine, teachers: wrapped });
     // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
-    const writesOwnText = usesStudent(config.rollout) || losses.requirement(0).studentTopK > 0;
+    const writesOwnText = usesStudent(config.rollout) || losses.usesStudentIds;
     const steps = totalSteps(config.training, config.rollout.rows);
     const result = await runTraining({
       model,
@@ -148,20 +161,22 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
 
 /** The evaluation callback, if there are held-out rows. */
 function evaluationOf(
-  { config, student, held, teacher, note }: Opened,
+  { config, student, held, teachers, note }: Opened,
   current: () => Promise<StudentEngine>,
 ) {
   if (held.rows.length === 0) return {};
+  const { evaluation } = config;
   return {
     evaluate: async (): Promise<Readonly<Record<string, number>>> => {
       const { measures } = await evaluateStudent({
         engine: await current(),
         rows: held.rows,
-        config: config.evaluation,
+        config: evaluation,
         codec: student.tokenizer,
-        maxResponse: config.evaluation.maxResponse ?? config.rollout.maxResponse,
+        maxResponse: evaluation.maxResponse ?? config.rollout.maxResponse,
         stopIds: student.stopIds,
-        teacher,
+        teacher:
+          evaluation.teacherRows > 0 ? teacherNamed(teachers, evaluation.teacher) : undefined,
       });
       return { ...measures };
     },

@@ -1,30 +1,13 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
-import { LossSet } from "../losses/loss-set.js";
-import { writesWithTeacher } from "../rollout/rollout-config.js";
 import type { RunConfig } from "./run-config.js";
-
-/** Does the run talk to a teacher at all? */
-export function needsTeacher(config: RunConfig): boolean {
-  return (
-    writesWithTeacher(config.rollout) ||
-    new LossSet(config.losses).needsTeacher ||
-    config.evaluation.teacherRows > 0
-  );
-}
+import { teachersInUse } from "./teachers-in-use.js";
 
 /** Refuses combinations that cannot work, before anything is loaded.
  * @throws TandemError INVALID_ARGUMENT with the reason. */
 export function checkConfig(config: RunConfig): void {
-  const { rollout, teacher, data, evaluation } = config;
-  if (needsTeacher(config) && teacher.address === undefined) {
-    const why = writesWithTeacher(rollout)
-      ? `rollout.kind ${rollout.kind} writes with a teacher`
-      : evaluation.teacherRows > 0
-        ? "evaluation.teacherRows asks one"
-        : "the losses need its signal";
-    throw invalid("teacher.address", `no teacher.address is given, but ${why}`);
-  }
+  const { rollout, data, evaluation } = config;
+  teachersInUse(config);
   if (rollout.rows % rollout.samplesPerPrompt !== 0) {
     throw invalid(
       "rollout.rows",

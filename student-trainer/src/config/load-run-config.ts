@@ -22,7 +22,7 @@ export function loadRunConfig({ file, assignments = [], env = {} }: RunConfigSou
 /** Digest over what decides the course of a run. Where the teacher is reached, how often one looks and saves, and what only changes the pace
  * may differ between a run and its resumption. */
 export function courseDigest(config: RunConfig): string {
-  const { student, data, rollout, losses, optimizer, training, teacher } = config;
+  const { student, data, rollout, losses, optimizer, training, teacher, teachers } = config;
   const { checkpointEvery: _c, keepCheckpoints: _k, ...course } = training;
   const { concurrency: _rows, draftAhead: _ahead, blockLength: _block, ...writing } = rollout;
   return configDigest({
@@ -34,5 +34,14 @@ export function courseDigest(config: RunConfig): string {
     training: course,
     encoding: teacher.encoding,
     maxLogitError: teacher.maxLogitError,
+    ...(Object.keys(teachers).length > 0 && { teachers: wiresOf(teachers) }),
   });
+}
+
+/** How signals travel, for each named teacher. */
+function wiresOf(teachers: RunConfig["teachers"]): unknown {
+  const wires = Object.entries(teachers).map(
+    ([name, { encoding, maxLogitError }]) => [name, { encoding, maxLogitError }] as const,
+  );
+  return Object.fromEntries(wires);
 }

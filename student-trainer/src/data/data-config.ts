@@ -8,6 +8,13 @@ export const dataSchema = z.strictObject({
   evaluation: files.optional().describe("File(s) with held-out rows; they need answers"),
   prompt: z.string().min(1).default("prompt").describe("Field with the prompt's text"),
   answer: z.string().min(1).default("answer").describe("Field with the reference answer's text"),
+  teacher: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Field with the name of the row's teacher, one of teachers:; a row without it has the one of teacher",
+    ),
   messages: z
     .string()
     .min(1)

@@ -11,6 +11,8 @@ export interface DataRow {
   readonly index: number;
   readonly promptText: string;
   readonly prompt: Uint32Array;
+  /** Name of the row's teacher; left out: the run's only or first one. */
+  readonly teacher?: string;
   readonly answerText?: string;
   /** Stop id included if the configuration appends it. */
   readonly answer?: Uint32Array;
@@ -32,6 +34,8 @@ export interface LoadDatasetOptions {
   /** Longest prompt that leaves room for a response in the model's context. */
   readonly maxPrompt: number;
   readonly limit?: number | undefined;
+  /** Names that rows may give for their teacher. */
+  readonly teachers?: readonly string[];
 }
 
 /** Reads and tokenises data files.
@@ -71,13 +75,28 @@ function toDataRow(raw: RawRow, index: number, options: LoadDatasetOptions): Dat
     if (config.tooLong === "skip") return undefined;
     throw new TandemError("INVALID_ARGUMENT", `${raw.place}: ${tooLong}`, { field: "data" });
   }
+  const teacher = teacherOf(raw, options);
   return {
     index,
     promptText,
     prompt,
+    ...(teacher === undefined ? {} : { teacher }),
     ...(text.answer === undefined ? {} : { answerText: text.answer }),
     ...(answer === undefined ? {} : { answer }),
   };
+}
+
+/** The row's tag. */
+function teacherOf({ place, record }: RawRow, options: LoadDatasetOptions): string | undefined {
+  const { config, teachers = [] } = options;
+  const name = config.teacher === undefined ? undefined : record[config.teacher];
+  if (name === undefined || name === null) return undefined;
+  if (typeof name === "string" && teachers.includes(name)) return name;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `${place}: field "${config.teacher}" (data.teacher) is ${JSON.stringify(name)}; teachers: has ${teachers.join(", ") || "none"}`,
+    { field: "data.teacher" },
+  );
 }
 
 function encodePrompt(

@@ -26,6 +26,8 @@ export interface LossEvaluation {
   readonly targets: Uint32Array;
   /** What the loss asks the teacher for (`lossRequirement`), n rows; losses on text alone need none. */
   readonly signal?: TeacherSignal;
+  /** The same of teachers that `options.teacher` or `options.teachers` names. */
+  readonly signals?: Readonly<Record<string, TeacherSignal>>;
   /** Ids at which `signal.atLogits` holds the teacher's logits, ragged by `signal.atOffsets`: the student's own best, best first. */
   readonly atIds?: Uint32Array;
   /** [n]: 1 where the token was sampled from the student. Default: everywhere. */
@@ -138,9 +140,12 @@ function assertSizes({
     rows > 0 || "give at least one position",
     studentLogits.length === rows * vocabulary ||
       `studentLogits has ${studentLogits.length} numbers, ${rows} positions × ${vocabulary} ids need ${rows * vocabulary}`,
-    signal === undefined ||
-      signal.count === rows ||
-      `the signal has ${signal.count} rows, targets ${rows}`,
+    ...[signal, ...Object.values(rest.signals ?? {})].map(
+      (each) =>
+        each === undefined ||
+        each.count === rows ||
+        `the signal has ${each.count} rows, targets ${rows}`,
+    ),
     rest.weights === undefined ||
       rest.weights.length === rows ||
       `weights has ${rest.weights.length} numbers, targets ${rows}`,

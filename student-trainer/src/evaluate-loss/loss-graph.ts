@@ -55,7 +55,7 @@ function lossInputs(
   return {
     logits,
     targets: g.input("targets", "i64", [rows]),
-    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
+    ...teacherTensors(new Map(fed), requirement),
     scalars: Array.from({ length: scalarCount }, (_, at) =>
       g.reshape(g.slice(scalars!, 0, at, at + 1), []),
     ),

@@ -46,7 +46,7 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
 /** Everything but the logits, packed as in training: the positions are one response behind a prompt of one token. */
 export function packLossRows(options: PackLossRowsOptions): Readonly<Record<string, HostTensor>> {
   const { evaluation, losses, requirement, coefficients, progress, probe } = options;
-  const { targets, vocabulary, signal, atIds, byStudent } = evaluation;
+  const { targets, vocabulary, signal, signals, atIds, byStudent } = evaluation;
   const rows = targets.length;
   const rollout: Rollout = {
     row: 0,
@@ -59,6 +59,7 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     ),
     finish: "length",
     ...(signal && { signal }),
+    ...(signals && { signals }),
     ...(atIds && { atIds }),
     stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
   };

@@ -7,7 +7,7 @@ import {
 
 import type { ScoringTeacher } from "../rollout/score-rollouts.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
-import { joinTokens } from "../rollout/score-rollouts.js";
+import { joinTokens } from "../rollout/student-laws.js";
 import type { EvaluatedRow } from "./evaluate-student.js";
 
 /** What the teacher thinks of text that the student wrote, means over its tokens. */

@@ -11,7 +11,10 @@ export interface LossInputs<T> {
   readonly logits: T;
   /** i64 [n]: the token at the position. */
   readonly targets: T;
+  /** Of the loss's only teacher, or of the first it names. */
   readonly teacher: TeacherTensors<T>;
+  /** Of all teachers that the loss names, in the order of the configuration; of one that names none or one: that one. */
+  readonly teachers: readonly TeacherTensors<T>[];
   /** The current values of the loss's scheduled numbers, f32 scalars. */
   readonly scalars: Readonly<Record<string, T>>;
   /** The loss's `columns`, f32 [n] each. */
@@ -85,7 +88,9 @@ export interface MinibatchPosition {
   /** The token at the position was sampled from the student. */
   readonly byStudent: boolean;
   readonly signal: TeacherSignal | undefined;
-  /** Row of the signal. */
+  /** Of all teachers that the loss names, in its order. */
+  readonly signals: readonly (TeacherSignal | undefined)[];
+  /** Row of the signals. */
   readonly row: number;
   /** The student's own best ids, ragged by the signal's `atOffsets`, if a loss asks for them. */
   readonly atIds: Uint32Array | undefined;
@@ -114,7 +119,10 @@ export interface LossDefinition<Options = unknown> {
   /** Paper, with its arXiv number. */
   readonly source: string;
   readonly options: z.ZodType<Options>;
+  /** Of each of its teachers. */
   readonly requires: (options: Options) => LossRequirement;
+  /** `several`: a configuration may give the loss a list of teachers, whose signals for the same tokens it receives together. Default: one. */
+  readonly teachers?: "one" | "several";
   readonly columns?: LossColumns<Options>;
   /** A number of each position, f32 [n], under the student as it is when the step begins, for `columns` that depend on it: costs another
    * forward pass. `inputs.columns` is empty. */

@@ -35,6 +35,8 @@ import { reverseKl } from "./reverse-kl.js";
 export interface ConfiguredLoss {
   readonly name: string;
   readonly requirement: LossRequirement;
+  /** May it be given several teachers? */
+  readonly takesSeveralTeachers: boolean;
   readonly parameters: Readonly<Record<string, LossParameter>>;
   readonly columns: {
     readonly names: readonly string[];
@@ -121,6 +123,7 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     return {
       name,
       requirement: definition.requires(options),
+      takesSeveralTeachers: definition.teachers === "several",
       parameters: definition.parameters?.(options) ?? {},
       columns: {
         names: definition.columns?.names ?? [],

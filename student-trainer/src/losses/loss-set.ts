@@ -1,5 +1,9 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
+import {
+  NO_SIGNAL,
+  type SignalSpec,
+  type TeacherSignal,
+} from "@tandem/shared/wire/teacher-signal.js";
 import { z } from "zod";
 import type {
   LossInputs,
@@ -9,6 +13,7 @@ import type {
   TemperedTensors,
 } from "./loss-definition.js";
 import { configureLoss, type ConfiguredLoss } from "./loss-registry.js";
+import { lossTeachersShape, teachersOfLoss, type TeacherName } from "./loss-teachers.js";
 import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
 
 /** `losses:` of a configuration: each entry a loss by name, its weight (a number or a schedule) and its own options beside them. */
@@ -17,27 +22,39 @@ export const lossesSchema = z
     z.looseObject({
       name: z.string(),
       weight: scheduleSchema.default({ kind: "constant", value: 1 }),
+      ...lossTeachersShape,
     }),
   )
   .min(1, "name at least one loss");
 
 export type LossesConfig = z.output<typeof lossesSchema>;
 
-/** A merged request: what the teacher sends and what the student sends along. */
-export interface SignalRequirement {
+/** A merged request to one teacher: what it sends and what the student sends along. */
+export interface TeacherRequirement {
   readonly spec: SignalSpec;
-  /** How many of its own best ids the student has scored at each position; 0 = none. */
+  /** How many of its own best ids the student has scored at each position; 0 = none. All teachers that are asked get the same list. */
   readonly studentTopK: number;
 }
 
-/** What the graph is fed for a loss set beside logits and targets; the teacher's temperatures by slot, not by name. */
+/** What the losses need of the row's teacher, and of those they name. */
+export interface SignalRequirement extends TeacherRequirement {
+  readonly named?: Readonly<Record<string, TeacherRequirement>>;
+}
+
+/** One teacher's tensors, its temperatures by slot, not by name. */
+export type SlottedTensors<T> = Omit<TeacherTensors<T>, "tempered"> & {
+  readonly tempered: readonly TemperedTensors<T>[];
+};
+
+/** What the graph is fed for a loss set beside logits and targets. */
 export interface LossSetInputs<T> extends Omit<
   LossInputs<T>,
-  "teacher" | "scalars" | "columns" | "parameters"
+  "teacher" | "teachers" | "scalars" | "columns" | "parameters"
 > {
-  readonly teacher: Omit<TeacherTensors<T>, "tempered"> & {
-    readonly tempered: readonly TemperedTensors<T>[];
-  };
+  /** The row's teacher. */
+  readonly teacher: SlottedTensors<T>;
+  /** Those that losses name. */
+  readonly named?: Readonly<Record<string, SlottedTensors<T>>>;
   /** f32 scalars in the order of `scalarsAt`. */
   readonly scalars: readonly T[];
   /** f32 [n] each, in the order of `columns`. */
@@ -54,6 +71,14 @@ export interface OwnedParameter extends LossParameter {
 
 interface Member extends ConfiguredLoss {
   readonly weight: Schedule;
+  /** In the loss's order; never empty. */
+  readonly teachers: readonly TeacherName[];
+}
+
+/** A position before each loss sees its own part of it. */
+export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signals"> {
+  /** Of the teachers that losses name. */
+  readonly named?: Readonly<Record<string, TeacherSignal>> | undefined;
 }
 
 /** Several weighted losses as one: their merged requirement, and their values in the order in which they are configured. */
@@ -61,8 +86,8 @@ export class LossSet {
   /** What it was made of: plain data, from which another thread makes the same set. */
   readonly config: LossesConfig;
   readonly #members: readonly Member[];
-  /** Distinct temperatures; the same schedule twice is one slot. */
-  readonly #slots: readonly Schedule[];
+  /** Distinct temperatures of each teacher; the same schedule twice is one slot. */
+  readonly #slots: ReadonlyMap<TeacherName, readonly Schedule[]>;
   readonly #scalars: readonly {
     readonly member: number;
     readonly name: string;
@@ -72,11 +97,8 @@ export class LossSet {
   constructor(config: LossesConfig) {
     this.config = config;
     this.#members = config.map(toMember);
-    const slots = new Map<string, Schedule>();
-    for (const { requirement } of this.#members) {
-      for (const tau of Object.values(requirement.taus ?? {})) slots.set(slotKey(tau), tau);
-    }
-    this.#slots = [...slots.values()];
+    const named = this.#members.flatMap(({ teachers }) => teachers);
+    this.#slots = new Map([undefined, ...named].map((name) => [name, this.#slotsFor(name)]));
     this.#scalars = this.#members.flatMap(({ requirement }, member) =>
       Object.entries(requirement.scalars ?? {}).map(([name, schedule]) => ({
         member,
@@ -94,14 +116,52 @@ export class LossSet {
     });
   }
 
-  get needsTeacher(): boolean {
-    const { spec, studentTopK } = this.requirement(0);
-    return studentTopK > 0 || JSON.stringify(spec) !== JSON.stringify(NO_SIGNAL);
+  /** Is anything asked of the row's teacher? */
+  get needsRowTeacher(): boolean {
+    return asksAnything(this.requirement(0));
   }
 
-  /** Everything the losses need of the teacher at a point of the run. */
+  /** Is anything asked of any teacher? */
+  get needsTeacher(): boolean {
+    return this.needsRowTeacher || this.teacherNames.length > 0;
+  }
+
+  /** Is any teacher asked at ids of the student's own choice? */
+  get usesStudentIds(): boolean {
+    return longestList(this.#members) > 0;
+  }
+
+  /** The teachers that losses name and ask something. */
+  get teacherNames(): readonly string[] {
+    return Object.keys(this.requirement(0).named ?? {});
+  }
+
+  /** Everything the losses need of their teachers at a point of the run. */
   requirement(progress: number): SignalRequirement {
-    const parts = this.#members.map(({ requirement }) => requirement.signal ?? {});
+    const named = [...this.#slots.keys()].flatMap((name) => {
+      const own = name === undefined ? undefined : this.#requirementOf(name, progress);
+      return own !== undefined && asksAnything(own) ? [[name, own] as const] : [];
+    });
+    return {
+      ...this.#requirementOf(undefined, progress),
+      ...(named.length > 0 && { named: Object.fromEntries(named) }),
+    };
+  }
+
+  #membersOf(teacher: TeacherName): readonly Member[] {
+    return this.#members.filter(({ teachers }) => teachers.includes(teacher));
+  }
+
+  #slotsFor(teacher: TeacherName): readonly Schedule[] {
+    const taus = this.#membersOf(teacher).flatMap(({ requirement }) =>
+      Object.values(requirement.taus ?? {}),
+    );
+    return [...new Map(taus.map((tau) => [slotKey(tau), tau])).values()];
+  }
+
+  #requirementOf(teacher: TeacherName, progress: number): TeacherRequirement {
+    const members = this.#membersOf(teacher);
+    const parts = members.map(({ requirement }) => requirement.signal ?? {});
     const largest = (pick: (part: Partial<SignalSpec>) => number | undefined) =>
       Math.max(0, ...parts.map((part) => pick(part) ?? 0));
     const any = (pick: (part: Partial<SignalSpec>) => boolean | undefined) =>
@@ -112,15 +172,12 @@ export class LossSet {
         lse: any((part) => part.lse),
         token: any((part) => part.token),
         moments: any((part) => part.moments),
-        taus: this.#slots.map((slot) => scheduleAt(slot, progress)),
+        taus: this.#slots.get(teacher)!.map((slot) => scheduleAt(slot, progress)),
         draws: largest((part) => part.draws),
         dense: widestDense(parts),
         hiddenLayers: [],
       },
-      studentTopK: Math.max(
-        0,
-        ...this.#members.map(({ requirement }) => requirement.studentTopK ?? 0),
-      ),
+      studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
   }
 
@@ -164,15 +221,21 @@ export class LossSet {
   /** What the losses must know of the whole minibatch: a number for each position, in arrays of a fixed order. `probes` has the numbers
    * of `probes` for each position. */
   columns(
-    positions: readonly Omit<MinibatchPosition, "probe">[],
+    positions: readonly KnownPosition[],
     probes: readonly ArrayLike<number>[],
     progress: number,
   ): readonly Float32Array[] {
     let next = 0;
-    return this.#members.flatMap(({ columns, probe }) => {
+    return this.#members.flatMap(({ columns, probe, teachers }) => {
       const own = probe === undefined ? undefined : probes[next++];
-      const known = positions.map((position, at) => ({ ...position, probe: own?.[at] ?? 0 }));
-      return columns.names.length === 0 ? [] : columns.compute(known, progress);
+      if (columns.names.length === 0) return [];
+      const known = positions.map(({ named, ...position }, at) => {
+        const signals = teachers.map((name) =>
+          name === undefined ? position.signal : named?.[name],
+        );
+        return { ...position, signal: signals[0], signals, probe: own?.[at] ?? 0 };
+      });
+      return columns.compute(known, progress);
     });
   }
 
@@ -185,22 +248,36 @@ export class LossSet {
 
   /** The part that one loss sees, under its own names. */
   #inputsOf<T>(index: number, inputs: LossSetInputs<T>): LossInputs<T> {
-    const { requirement } = this.#members[index]!;
-    const tempered = Object.entries(requirement.taus ?? {}).map(
-      ([name, tau]) => [name, inputs.teacher.tempered[this.#slotOf(tau)]] as const,
-    );
+    const member = this.#members[index]!;
+    const teachers = member.teachers.map((name) => this.#tensorsOf(member, name, inputs));
     const scalars = this.#scalars.flatMap(({ member: owner, name }, at) =>
       owner === index ? [[name, inputs.scalars[at]] as const] : [],
     );
     return {
-      ...inputs,
-      teacher: {
-        ...inputs.teacher,
-        tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
-      },
+      logits: inputs.logits,
+      targets: inputs.targets,
+      teacher: teachers[0]!,
+      teachers,
       scalars: Object.fromEntries(scalars) as Record<string, T>,
       columns: this.#columnsOf(index, inputs.columns),
       parameters: this.#parametersOf(index, inputs.parameters),
+    };
+  }
+
+  /** A teacher's tensors as a loss sees them, its temperatures under its own names. */
+  #tensorsOf<T>(
+    { requirement }: Member,
+    teacher: TeacherName,
+    inputs: LossSetInputs<T>,
+  ): TeacherTensors<T> {
+    const tensors = teacher === undefined ? inputs.teacher : inputs.named?.[teacher];
+    const slots = this.#slots.get(teacher)!.map(slotKey);
+    const tempered = Object.entries(requirement.taus ?? {}).map(
+      ([name, tau]) => [name, tensors?.tempered[slots.indexOf(slotKey(tau))]] as const,
+    );
+    return {
+      ...tensors,
+      tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
     };
   }
 
@@ -219,10 +296,15 @@ export class LossSet {
     );
     return Object.fromEntries(owned);
   }
+}
 
-  #slotOf(tau: Schedule): number {
-    return this.#slots.findIndex((slot) => slotKey(slot) === slotKey(tau));
-  }
+/** Does a requirement ask for anything at all? */
+export function asksAnything({ spec, studentTopK }: TeacherRequirement): boolean {
+  return studentTopK > 0 || JSON.stringify(spec) !== JSON.stringify(NO_SIGNAL);
+}
+
+function longestList(members: readonly Member[]): number {
+  return Math.max(0, ...members.map(({ requirement }) => requirement.studentTopK ?? 0));
 }
 
 function slotKey(tau: Schedule): string {
@@ -234,6 +316,11 @@ function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"]
   return parts.some((part) => part.dense === "f16") ? "f16" : "none";
 }
 
-function toMember({ name, weight, ...options }: LossesConfig[number], index: number): Member {
-  return { ...configureLoss(name, options, `losses[${index}]`), weight };
+function toMember(
+  { name, weight, teacher, teachers, ...options }: LossesConfig[number],
+  index: number,
+): Member {
+  const field = `losses[${index}]`;
+  const loss = configureLoss(name, options, field);
+  return { ...loss, weight, teachers: teachersOfLoss(loss, { teacher, teachers }, field) };
 }

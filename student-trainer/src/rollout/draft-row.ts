@@ -150,7 +150,7 @@ export class DraftRow {
   /** The finished rollout. */
   toRollout(): Rollout {
     invariant(this.#finish !== undefined, "only a finished row is a rollout");
-    const { row, sample, epoch, prompt } = this.order;
+    const { row, sample, epoch, teacher, prompt } = this.order;
     const count = this.#kept;
     const atIds = this.#atParts(0, count).atIds;
     const ranks = this.#ranks.slice(0, count);
@@ -160,6 +160,7 @@ export class DraftRow {
       row,
       sample,
       epoch,
+      ...(teacher === undefined ? {} : { teacher }),
       prompt,
       response: this.#response(0, count),
       authors: this.#authors.slice(0, count),

@@ -2,6 +2,7 @@ import { performance } from "node:perf_hooks";
 import { setImmediate as turn } from "node:timers/promises";
 
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 
 import type { OpenSequence } from "../teacher/interleave-stream.js";
 import type { DraftAnswer, DraftBlock, SequenceRequest } from "../teacher/teacher-sequence.js";
@@ -17,10 +18,17 @@ export interface InterleavingTeacher {
 
 export interface InterleaveOptions {
   readonly engine: StudentEngine;
-  readonly teacher: InterleavingTeacher;
+  /** One for all, or each order's. */
+  readonly teacher: InterleavingTeacher | ((order: RolloutOrder) => InterleavingTeacher);
   readonly orders: readonly RolloutOrder[];
   readonly settings: DraftSettings;
-  readonly request: Omit<SequenceRequest, "runSeed" | "rngKey" | "prompt" | "maxResponse">;
+  readonly request: Omit<
+    SequenceRequest,
+    "runSeed" | "rngKey" | "prompt" | "maxResponse" | "signal"
+  > & {
+    /** One for all, or each order's. */
+    readonly signal: SignalSpec | ((order: RolloutOrder) => SignalSpec);
+  };
   /** Rows written at once; a finished row makes room for the next. */
   readonly concurrency: number;
   readonly abort?: AbortSignal;
@@ -113,8 +121,11 @@ class InterleavedWriter {
     while (this.#live.size < concurrency && this.#nextOrder < orders.length) {
       const index = this.#nextOrder++;
       const order = orders[index] as RolloutOrder;
-      const sequence = teacher.openSequence({
+      const writer = typeof teacher === "function" ? teacher(order) : teacher;
+      const { signal } = request;
+      const sequence = writer.openSequence({
         ...request,
+        signal: typeof signal === "function" ? signal(order) : signal,
         runSeed: settings.runSeed,
         rngKey: rngKeyOfOrder(order),
         prompt: order.prompt,

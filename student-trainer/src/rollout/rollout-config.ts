@@ -3,6 +3,8 @@ import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js"
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
 
+import { teacherNameSchema } from "../losses/loss-teachers.js";
+
 function samplingSchema(defaults: { temperature: number; topP: number; topK: number }) {
   return z
     .strictObject({
@@ -37,6 +39,9 @@ export const rolloutSchema = z.strictObject({
     .describe(
       "supervised: the data's answers; sequence: the teacher writes; on-policy: the student writes; mixed: a coin per batch; skd: both write together",
     ),
+  teacher: teacherNameSchema
+    .optional()
+    .describe("Which of teachers: writes (skd, sequence); default: the row's teacher"),
   rows: z.int().min(1).default(32).describe("Rollouts per batch"),
   concurrency: z.int().min(1).default(32).describe("Rows written at once"),
   samplesPerPrompt: z.int().min(1).default(1).describe("Rollouts per prompt"),

@@ -5,6 +5,8 @@ export interface RolloutOrder {
   readonly row: number;
   readonly sample: number;
   readonly epoch: number;
+  /** Name of the row's teacher; left out: the one of `teacher:`. */
+  readonly teacher?: string;
   readonly prompt: Uint32Array;
   /** The data set's answer, stop id included. */
   readonly answer?: Uint32Array;

@@ -9,6 +9,8 @@ export interface Rollout {
   readonly row: number;
   readonly sample: number;
   readonly epoch: number;
+  /** The row's teacher, by its name among `teachers:`; left out: `teacher:`. */
+  readonly teacher?: string;
   readonly prompt: Uint32Array;
   /** Kept tokens, stop id included. May be empty only for supervised data. */
   readonly response: Uint32Array;
@@ -18,7 +20,9 @@ export interface Rollout {
   readonly finish: "stop" | "length";
   /** from = prompt.length, count = response.length; absent when no loss needs a teacher. */
   readonly signal?: TeacherSignal;
-  /** u32, ragged by signal.atOffsets: the ids the student chose at each position, to which signal.atLogits belong. */
+  /** The same of the teachers that losses name. */
+  readonly signals?: Readonly<Record<string, TeacherSignal>>;
+  /** u32, ragged by signal.atOffsets: the ids the student chose at each position, to which every signal's atLogits belong. */
   readonly atIds?: Uint32Array;
   /** Of interleaved rollouts, for people: per response token the teacher's rank of it (−1 unknown), and the draft that stood there
    * before the teacher replaced it (−1: none). */
@@ -36,6 +40,13 @@ export interface RolloutStats {
   /** Positions the teacher computed for the response, prompt and re-opened sessions apart. */
   readonly computedPositions: number;
 }
+
+export const NO_STATS: RolloutStats = {
+  judged: 0,
+  accepted: 0,
+  replaced: 0,
+  computedPositions: 0,
+};
 
 /** A batch of rollouts and what it took to write it. */
 export interface RolloutBatch {

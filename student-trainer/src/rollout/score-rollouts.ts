@@ -1,117 +1,127 @@
 import { performance } from "node:perf_hooks";
 
-import type { StepRow } from "@tandem/shared/inference/step.js";
-import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 import { invariant } from "@tandem/shared/errors/invariant.js";
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
+import {
+  asksAnything,
+  type SignalRequirement,
+  type TeacherRequirement,
+} from "../losses/loss-set.js";
+import type { TeacherName } from "../losses/loss-teachers.js";
 import type { ScoreAnswer, ScoreQuestion } from "../teacher/score-stream.js";
 import { raceAbort } from "../teacher/race-abort.js";
 import type { WrittenRollouts } from "./interleave-rows.js";
 import type { Rollout } from "./rollout.js";
 import { rngKeyOfOrder } from "./rollout-order.js";
 import type { StudentEngine } from "./student-engine.js";
+import { joinTokens, studentSignals } from "./student-laws.js";
+import { teacherNamed, type TeacherPool } from "./teacher-pool.js";
 
 /** The part of the teacher's client that scoring uses. */
 export interface ScoringTeacher {
   score(question: ScoreQuestion): Promise<ScoreAnswer>;
 }
 
-export interface ScoreOptions {
-  readonly teacher: ScoringTeacher | undefined;
+export interface ScoreOptions extends SignalRequirement {
+  readonly teachers: TeacherPool<ScoringTeacher>;
   readonly engine: StudentEngine | undefined;
-  readonly spec: SignalSpec;
-  readonly studentTopK: number;
+  /** Rows that the engine has room for at once. */
+  readonly concurrency: number;
   readonly runSeed: number;
   readonly abort?: AbortSignal;
 }
 
-/** Is anything asked for? */
-function asksNothing(spec: SignalSpec, studentTopK: number): boolean {
-  return studentTopK === 0 && JSON.stringify(spec) === JSON.stringify(NO_SIGNAL);
+/** One signal that a rollout lacks. */
+interface Missing extends TeacherRequirement {
+  readonly rollout: Rollout;
+  /** As losses call the teacher: undefined is the row's own. */
+  readonly role: TeacherName;
 }
 
-/** Adds the teacher's signal to finished texts, all in flight at once; nothing is sent when nothing is asked for. */
+/** Adds to finished texts the teachers' signals that are asked for and not there yet, all in flight at once. */
 export async function scoreRollouts(
   rollouts: readonly Rollout[],
   options: ScoreOptions,
 ): Promise<WrittenRollouts> {
-  const { teacher, engine, spec, studentTopK, runSeed, abort } = options;
-  if (asksNothing(spec, studentTopK)) return { rollouts, teacherWaitMs: 0 };
-  if (teacher === undefined) {
-    throw new TandemError("FAILED_PRECONDITION", "the losses need a teacher; set teacher.address", {
-      field: "teacher.address",
-    });
-  }
-  const chosen: (Uint32Array | undefined)[] = [];
-  if (studentTopK > 0) {
-    invariant(engine !== undefined, "the student's own ids need its engine");
-    for (const rollout of rollouts) chosen.push(await ownTopIds(engine, rollout, studentTopK));
-  }
+  const withIds = await addOwnIds(rollouts, options);
+  const missing = withIds.map((rollout) => missingOf(rollout, options));
+  if (missing.every((own) => own.length === 0)) return { rollouts: withIds, teacherWaitMs: 0 };
   const began = performance.now();
-  const scored = await Promise.all(
-    rollouts.map(async (rollout, i): Promise<Rollout> => {
-      const count = rollout.response.length;
-      if (count === 0) return rollout;
-      const atIds = chosen[i];
-      const question = teacher.score({
-        tokens: joinTokens(rollout),
-        from: rollout.prompt.length,
-        signal: spec,
-        runSeed,
-        rngKey: rngKeyOfOrder(rollout),
-        ...(atIds === undefined
-          ? {}
-          : {
-              atIds,
-              atOffsets: Uint32Array.from({ length: count + 1 }, (_, r) => r * studentTopK),
-            }),
-      });
-      const answer = await raceAbort(question, abort);
-      const stats = { ...rollout.stats, computedPositions: answer.computedPositions };
-      return {
-        ...rollout,
-        ...(answer.signal === undefined ? {} : { signal: answer.signal }),
-        ...(atIds === undefined ? {} : { atIds }),
-        stats,
-      };
+  const scoring = Promise.all(
+    withIds.map(async (rollout, i) => {
+      const signals = await Promise.all(
+        missing[i]!.map(async (own) => [own.role, await askFor(own, options)] as const),
+      );
+      return signals.reduce((sum, [role, answer]) => addSignal(sum, role, answer), rollout);
     }),
   );
+  const scored = await raceAbort(scoring, options.abort);
   return { rollouts: scored, teacherWaitMs: performance.now() - began };
 }
 
-/** Prompt and response in one. */
-export function joinTokens({
-  prompt,
-  response,
-}: Pick<Rollout, "prompt" | "response">): Uint32Array {
-  const tokens = new Uint32Array(prompt.length + response.length);
-  tokens.set(prompt);
-  tokens.set(response, prompt.length);
-  return tokens;
+/** Puts a signal where losses look for it. */
+export function placeSignal(rollout: Rollout, role: TeacherName, signal: TeacherSignal): Rollout {
+  if (role === undefined) return { ...rollout, signal };
+  return { ...rollout, signals: { ...rollout.signals, [role]: signal } };
 }
 
-/** u32 [n,k]: the student's k best ids at each response position of a finished text. */
-async function ownTopIds(
-  engine: StudentEngine,
-  rollout: Rollout,
-  k: number,
-): Promise<Uint32Array | undefined> {
-  if (rollout.response.length === 0) return undefined;
-  const cache = engine.newCache();
-  const tokens = joinTokens(rollout);
-  const row: StepRow = {
-    cache,
-    past: 0,
-    tokens: tokens.subarray(0, tokens.length - 1),
-    maxLength: tokens.length,
-    head: {
-      first: rollout.prompt.length - 1,
-      targets: rollout.response,
-      spec: { ...NO_SIGNAL, topK: k },
-    },
-  };
-  const result = await engine.step([row]);
-  engine.release(cache);
-  return result.rows[0]?.signal?.topIds;
+function addSignal(rollout: Rollout, role: TeacherName, answer: ScoreAnswer): Rollout {
+  const { stats } = rollout;
+  const computedPositions = stats.computedPositions + answer.computedPositions;
+  const counted = { ...rollout, stats: { ...stats, computedPositions } };
+  return answer.signal === undefined ? counted : placeSignal(counted, role, answer.signal);
+}
+
+function missingOf(rollout: Rollout, { named = {}, ...own }: SignalRequirement): Missing[] {
+  if (rollout.response.length === 0) return [];
+  const roles: readonly (readonly [TeacherName, TeacherRequirement])[] = [
+    [undefined, own],
+    ...Object.entries(named),
+  ];
+  return roles.flatMap(([role, { spec, studentTopK }]) => {
+    const known = role === undefined ? rollout.signal : rollout.signals?.[role];
+    const asked = asksAnything({ spec, studentTopK }) && known === undefined;
+    return asked ? [{ rollout, role, spec, studentTopK }] : [];
+  });
+}
+
+function askFor(
+  { rollout, role, spec, studentTopK }: Missing,
+  { teachers, runSeed }: ScoreOptions,
+): Promise<ScoreAnswer> {
+  const { atIds, prompt, response } = rollout;
+  const teacher = teacherNamed(teachers, role ?? rollout.teacher);
+  return teacher.score({
+    tokens: joinTokens(rollout),
+    from: prompt.length,
+    signal: spec,
+    runSeed,
+    rngKey: rngKeyOfOrder(rollout),
+    ...(studentTopK > 0 &&
+      atIds !== undefined && {
+        atIds,
+        atOffsets: evenOffsets(response.length, studentTopK),
+      }),
+  });
+}
+
+/** The student's own best ids where any teacher is asked for its logits there. */
+async function addOwnIds(
+  rollouts: readonly Rollout[],
+  { studentTopK, named = {}, engine, concurrency }: ScoreOptions,
+): Promise<readonly Rollout[]> {
+  const k = Math.max(studentTopK, ...Object.values(named).map((own) => own.studentTopK));
+  if (k === 0 || rollouts.every(({ atIds }) => atIds !== undefined)) return rollouts;
+  invariant(engine !== undefined, "the student's own ids need its engine");
+  const laws = await studentSignals(engine, rollouts, { spec: { topK: k }, concurrency });
+  return rollouts.map((rollout, i) => {
+    const atIds = rollout.atIds ?? laws[i]?.topIds;
+    return atIds === undefined ? rollout : { ...rollout, atIds };
+  });
+}
+
+/** Offsets of n lists of k. */
+export function evenOffsets(n: number, k: number): Uint32Array {
+  return Uint32Array.from({ length: n + 1 }, (_, r) => r * k);
 }

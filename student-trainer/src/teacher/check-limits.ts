@@ -1,11 +1,12 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
-import type { SignalRequirement } from "../losses/loss-set.js";
+import type { TeacherRequirement } from "../losses/loss-set.js";
 import type { RolloutConfig } from "../rollout/rollout-config.js";
 import type { TeacherDescription } from "./teacher-connection.js";
 
 export interface PlannedUse {
-  readonly requirement: SignalRequirement;
+  /** Each of them may be asked. */
+  readonly requirements: readonly TeacherRequirement[];
   readonly rollout: Pick<RolloutConfig, "kind" | "blockLength" | "concurrency">;
   /** Tokens of the longest sequence, response included. */
   readonly longestRow: number;
@@ -15,9 +16,8 @@ export interface PlannedUse {
  * @throws TandemError INVALID_ARGUMENT naming the option and the limit. */
 export function checkTeacherLimits(
   { limits, contextLength, vocabSize, layers, model }: TeacherDescription,
-  { requirement, rollout, longestRow }: PlannedUse,
+  { requirements, rollout, longestRow }: PlannedUse,
 ): void {
-  const { spec, studentTopK } = requirement;
   const within = (value: number, limit: number | undefined, field: string, what: string): void => {
     if (limit === undefined || limit === 0 || value <= limit) return;
     throw new TandemError(
@@ -26,12 +26,14 @@ export function checkTeacherLimits(
       { field, limit },
     );
   };
-  within(spec.topK, vocabSize, "losses.topK", "ids per position (the vocabulary's size)");
-  within(spec.topK, limits?.maxTopK, "losses.topK", "ids per position");
-  within(spec.taus.length, limits?.maxTaus, "losses.temperature", "temperatures");
-  within(spec.draws, limits?.maxDraws, "losses.draws", "draws per position");
-  within(studentTopK, limits?.maxAtIds, "losses", "student ids per position");
-  within(Math.max(0, ...spec.hiddenLayers), layers, "losses", "as hidden layer");
+  for (const { spec, studentTopK } of requirements) {
+    within(spec.topK, vocabSize, "losses.topK", "ids per position (the vocabulary's size)");
+    within(spec.topK, limits?.maxTopK, "losses.topK", "ids per position");
+    within(spec.taus.length, limits?.maxTaus, "losses.temperature", "temperatures");
+    within(spec.draws, limits?.maxDraws, "losses.draws", "draws per position");
+    within(studentTopK, limits?.maxAtIds, "losses", "student ids per position");
+    within(Math.max(0, ...spec.hiddenLayers), layers, "losses", "as hidden layer");
+  }
   within(longestRow, contextLength, "rollout.maxResponse", "positions per sequence");
   if (rollout.kind !== "skd") return;
   within(rollout.blockLength, limits?.maxDraftTokens, "rollout.blockLength", "drafts per block");

@@ -184,7 +184,7 @@ export function chunkInputs(
   return {
     logits: logits(g, config, weight, { hidden: rows, vocabulary }), // [C,V]
     targets: input("targets", "i64"),
-    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
+    ...teacherTensors(new Map(fed), requirement),
     scalars,
     columns: [],
     parameters: owned,

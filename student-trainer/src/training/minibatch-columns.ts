@@ -27,6 +27,7 @@ export function minibatchColumns(
       coefficient: coefficients[row]!,
       byStudent: rollout.authors[row] === AUTHOR.student,
       signal: rollout.signal,
+      named: rollout.signals,
       row,
       atIds: rollout.atIds,
     })).filter(({ coefficient }) => coefficient > 0),

@@ -1,7 +1,7 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { f32Tensor, i64Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
 import type { Rollout } from "../rollout/rollout.js";
-import type { SignalInput } from "./signal-inputs.js";
+import type { SignalInput, SignalRow } from "./signal-inputs.js";
 
 /** A rollout and what each of its response positions weighs in the minibatch's loss (`reductionCoefficients`). */
 export interface WeightedRollout {
@@ -196,18 +196,13 @@ function packSignals(
   chunks: number,
   size: number,
 ): Record<string, HostTensor> {
-  const sources = lossPositions.map(({ rollout, index }) => {
-    if (inputs.length > 0 && rollout.signal === undefined) {
-      throw new TandemError(
-        "FAILED_PRECONDITION",
-        `row ${rollout.row} has no teacher signal, but the losses need one; use cross-entropy for text alone`,
-      );
-    }
-    if (inputs.length > 0) assertCovers(rollout);
-    return { rollout, signal: rollout.signal!, row: index };
-  });
+  const teachers = [...new Set(inputs.map(({ teacher }) => teacher))];
+  const byTeacher = new Map(
+    teachers.map((teacher) => [teacher, lossPositions.map((each) => signalRow(each, teacher))]),
+  );
   const feeds: Record<string, HostTensor> = {};
   for (const input of inputs) {
+    const sources = byTeacher.get(input.teacher)!;
     const width = input.width ?? 1;
     const shape = input.width === undefined ? [size] : [size, width];
     const views = (chunk: number) => [chunk * size * width, (chunk + 1) * size * width] as const;
@@ -230,12 +225,23 @@ function packSignals(
   return feeds;
 }
 
-/** The signal's rows must be the response's tokens. */
-function assertCovers({ row, prompt, response, signal }: Rollout): void {
-  if (signal?.from === prompt.length && signal.count >= response.length) return;
+/** Where a position's signal stands. @throws FAILED_PRECONDITION when there is none, or its rows are not the response's tokens. */
+function signalRow({ rollout, index }: LossPosition, teacher: string | undefined): SignalRow {
+  const { row, prompt, response } = rollout;
+  const of = teacher === undefined ? "" : ` of "${teacher}"`;
+  const signal = teacher === undefined ? rollout.signal : rollout.signals?.[teacher];
+  if (signal === undefined) {
+    throw new TandemError(
+      "FAILED_PRECONDITION",
+      `row ${row} has no teacher signal${of}, but the losses need one; use cross-entropy for text alone`,
+    );
+  }
+  if (signal.from === prompt.length && signal.count >= response.length) {
+    return { rollout, signal, row: index };
+  }
   throw new TandemError(
     "FAILED_PRECONDITION",
-    `row ${row}: the teacher's signal has ${signal?.count} positions from ${signal?.from}, the response ${response.length} from ${prompt.length}`,
+    `row ${row}: the teacher signal${of} has ${signal.count} positions from ${signal.from}, the response ${response.length} from ${prompt.length}`,
   );
 }
 

@@ -1,6 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
-import type { SignalRequirement } from "../losses/loss-set.js";
+import type { SignalRequirement, TeacherRequirement } from "../losses/loss-set.js";
 import type { Rollout } from "../rollout/rollout.js";
 
 /** One of the teacher's tensors as it enters the graph: `[n]`, or `[n,width]`. */
@@ -9,6 +9,8 @@ export type SignalInput = FloatInput | IdInput;
 interface SignalInputBase {
   readonly name: string;
   readonly width: number | undefined;
+  /** Of which teacher; left out: the row's. */
+  readonly teacher?: string;
 }
 
 export interface FloatInput extends SignalInputBase {
@@ -35,9 +37,28 @@ export interface SignalRow {
 
 type FloatPart = "lse" | "logTail" | "tokenLogit" | "meanLogit" | "maxLogit" | "entropy" | "rank";
 
-/** The inputs that a requirement brings, in a fixed order. */
+/** The inputs that a requirement brings, in a fixed order; those of named teachers are called `TEACHER/INPUT`. */
 export function signalInputs(
-  { spec, studentTopK }: SignalRequirement,
+  requirement: SignalRequirement,
+  vocabulary: number,
+): readonly SignalInput[] {
+  const named = Object.entries(requirement.named ?? {}).flatMap(([teacher, own]) =>
+    inputsOf(own, vocabulary).map((input) => ({
+      ...input,
+      name: inputName(input.name, teacher),
+      teacher,
+    })),
+  );
+  return [...inputsOf(requirement, vocabulary), ...named];
+}
+
+/** What an input of a teacher is called; undefined is the row's. */
+export function inputName(name: string, teacher: string | undefined): string {
+  return teacher === undefined ? name : `${teacher}/${name}`;
+}
+
+function inputsOf(
+  { spec, studentTopK }: TeacherRequirement,
   vocabulary: number,
 ): readonly SignalInput[] {
   return [

@@ -1,17 +1,32 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
-import type { LossSetInputs } from "../losses/loss-set.js";
+import type { LossSetInputs, SignalRequirement, SlottedTensors } from "../losses/loss-set.js";
+import { inputName } from "./signal-inputs.js";
 
-/** The signal's inputs (`signalInputs`) in the shape in which losses look for them. */
+/** The signals' inputs (`signalInputs`) in the shape in which losses look for them. */
 export function teacherTensors<T>(
   fed: ReadonlyMap<string, T>,
+  requirement: SignalRequirement,
+): Pick<LossSetInputs<T>, "teacher" | "named"> {
+  const named = Object.entries(requirement.named ?? {}).map(
+    ([name, { spec }]) => [name, tensorsOf(fed, spec.taus.length, name)] as const,
+  );
+  return {
+    teacher: tensorsOf(fed, requirement.spec.taus.length, undefined),
+    named: Object.fromEntries(named),
+  };
+}
+
+function tensorsOf<T>(
+  fed: ReadonlyMap<string, T>,
   tauCount: number,
-): LossSetInputs<T>["teacher"] {
+  teacher: string | undefined,
+): SlottedTensors<T> {
   const need = (name: string): T => {
-    const tensor = fed.get(name);
-    invariant(tensor !== undefined, `the signal has an input ${name}`);
+    const tensor = fed.get(inputName(name, teacher));
+    invariant(tensor !== undefined, `the signal has an input ${inputName(name, teacher)}`);
     return tensor;
   };
-  const has = (name: string): boolean => fed.has(name);
+  const has = (name: string): boolean => fed.has(inputName(name, teacher));
   return {
     tempered: Array.from({ length: tauCount }, (_, slot) => ({
       tau: need(`tau.${slot}`),

@@ -4,7 +4,7 @@ import {
   type NamedValues,
   type StudentModel,
 } from "../checkpoint/student-model.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet, SignalRequirement, TeacherRequirement } from "../losses/loss-set.js";
 import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
 import { AdamW } from "../optim/adamw.js";
 import { clipFactor, globalNorm } from "../optim/gradient-norm.js";
@@ -188,11 +188,14 @@ export function requirementAt(
   vocabulary: number,
   progress: number,
 ): SignalRequirement {
-  const { spec, studentTopK } = losses.requirement(progress);
-  return {
+  const cut = ({ spec, studentTopK }: TeacherRequirement): TeacherRequirement => ({
     spec: { ...spec, topK: Math.min(spec.topK, vocabulary) },
     studentTopK: Math.min(studentTopK, vocabulary),
-  };
+  });
+  const { named, ...own } = losses.requirement(progress);
+  if (named === undefined) return cut(own);
+  const others = Object.entries(named).map(([name, each]) => [name, cut(each)] as const);
+  return { ...cut(own), named: Object.fromEntries(others) };
 }
 
 function lengthOf({ prompt, response }: Rollout): number {

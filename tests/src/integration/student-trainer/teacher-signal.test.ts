@@ -72,7 +72,14 @@ describe("the teacher's signal at the student", () => {
     });
     const again = await scoreRollouts(
       rollouts.map(({ signal: _s, atIds: _a, ...rollout }) => rollout),
-      { teacher, engine, spec: SPEC, studentTopK: 3, runSeed: 2 },
+      {
+        teachers: new Map([[undefined, teacher]]),
+        engine,
+        concurrency: 4,
+        spec: SPEC,
+        studentTopK: 3,
+        runSeed: 2,
+      },
     );
     assert.deepEqual(
       again.rollouts.map(({ signal }) => signal),

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
-import type { RolloutTeacher } from "@tandem/student-trainer/cli/open-source.js";
+import type { RolloutTeacher } from "@tandem/student-trainer/rollout/teacher-pool.js";
 import { trainRun } from "@tandem/student-trainer/cli/train-run.js";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
 import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";

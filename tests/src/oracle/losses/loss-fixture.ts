@@ -60,7 +60,7 @@ export function buildLossGraph(config: readonly object[], rows: number, vocabula
   const [perToken] = losses.perToken<GraphTensor>(g, {
     logits,
     targets: g.input("targets", "i64", [rows]),
-    teacher: teacherTensors(new Map(fed), requirement.spec.taus.length),
+    ...teacherTensors(new Map(fed), requirement),
     scalars: [],
     columns: [],
     parameters: [],

@@ -17,20 +17,22 @@ function valueWith(name: string, options: object, listed: number): number {
   const order = u.map((_, id) => id);
   const own = [3, 1, 4, 5, 0, 2].slice(0, listed);
   const lse = one(logSumExp(u));
+  const teacher = {
+    tempered: {},
+    lse,
+    top: {
+      ids: ids(order.slice(0, listed)),
+      logits: row(u.slice(0, listed)),
+      lse,
+      logTail: one(logSumExp(u.slice(listed)) - logSumExp(u)),
+    },
+    at: { ids: ids(own), logits: row(own.map((id) => u[id]!)) },
+  };
   const value = configureLoss(name, options, "test").perToken(ops, {
     logits: row(v),
     targets: referenceTensor([1], [1], "i64"),
-    teacher: {
-      tempered: {},
-      lse,
-      top: {
-        ids: ids(order.slice(0, listed)),
-        logits: row(u.slice(0, listed)),
-        lse,
-        logTail: one(logSumExp(u.slice(listed)) - logSumExp(u)),
-      },
-      at: { ids: ids(own), logits: row(own.map((id) => u[id]!)) },
-    },
+    teacher,
+    teachers: [teacher],
     scalars: {},
     columns: {},
     parameters: {},

@@ -60,6 +60,28 @@ describe("a set of losses", () => {
     assert.deepEqual(losses.weightsAt(0.75), [0.25, 0.5]);
   });
 
+  it("asks each teacher for what the losses that name it need", () => {
+    const losses = lossSet(
+      { name: "forward-kl", topK: 8 },
+      { name: "reverse-kl", topK: 16, temperature: 2, teacher: "big" },
+      { name: "dpkd", teacher: "big" },
+      { name: "ranking", k: 3 },
+      { name: "cross-entropy", teacher: "idle" },
+    );
+    const { spec, studentTopK, named } = losses.requirement(0);
+    assert.deepEqual(spec, { ...NO_SIGNAL, topK: 8 });
+    assert.deepEqual(named?.big?.spec, { ...NO_SIGNAL, topK: 16, taus: [2] });
+    // The student has one list: whoever is asked at it gets it whole.
+    assert.deepEqual([studentTopK, named?.big?.studentTopK], [3, 3]);
+    assert.deepEqual(losses.teacherNames, ["big"]);
+  });
+
+  it("does not ask the row's teacher where every loss names another", () => {
+    const losses = lossSet({ name: "forward-kl", teacher: "big" });
+    assert.equal(losses.needsRowTeacher, false);
+    assert.equal(losses.needsTeacher, true);
+  });
+
   it("names equal losses apart", () => {
     const losses = lossSet({ name: "forward-kl" }, { name: "forward-kl", temperature: 2 });
     assert.deepEqual(losses.names, ["forward-kl", "forward-kl.2"]);
@@ -81,6 +103,16 @@ describe("a set of losses", () => {
       "a schedule that reaches a temperature of 0",
       { name: "forward-kl", temperature: { kind: "linear", from: 1, to: 0 } },
       /must be positive/,
+    ],
+    [
+      "several teachers for a loss that takes one",
+      { name: "forward-kl", teachers: ["a", "b"] },
+      /takes one teacher, 2 are named/,
+    ],
+    [
+      "a teacher beside a list of teachers",
+      { name: "forward-kl", teacher: "a", teachers: ["b"] },
+      /both given/,
     ],
     ["a beta outside [0, 1]", { name: "generalized-jsd", beta: 1.5 }, /beta/],
   ];

@@ -70,6 +70,27 @@ describe("loadRunConfig", () => {
       [...MINIMAL, "evaluation.extract=(("],
       "evaluation.extract",
     ],
+    [
+      "a loss whose teacher is not configured",
+      [...SKD, "losses=[{name: forward-kl, teacher: big}]"],
+      "losses[0].teacher",
+    ],
+    ["a writer that is not configured", [...SKD, "rollout.teacher=big"], "rollout.teacher"],
+    [
+      "a judge that is not configured",
+      [...SKD, "evaluation.teacherRows=1", "evaluation.teacher=big"],
+      "evaluation.teacher",
+    ],
+    [
+      "a named teacher without an address",
+      [...SKD, "teachers.big={encoding: plain}", "rollout.teacher=big"],
+      "teachers.big.address",
+    ],
+    [
+      "a loss without a name where there are only named teachers",
+      [...SKD, "teacher.address=null", "teachers.big={address: x}", "rollout.teacher=big"],
+      "teacher.address",
+    ],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {
     it(`refuses ${what}`, () => {
@@ -103,6 +124,7 @@ describe("courseDigest", () => {
     "losses=[{name: reverse-kl}]",
     "optimizer.learningRate=1",
     "teacher.encoding=plain",
+    "teachers.big={encoding: plain}",
     "rollout.acceptance={rank: 2}",
   ]) {
     it(`changes with ${change}`, () => {

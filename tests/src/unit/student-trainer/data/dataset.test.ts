@@ -38,6 +38,7 @@ describe("loadDataset", () => {
       eosId: EOS,
       maxResponse: 5,
       maxPrompt: 8,
+      teachers: ["small"],
     });
   }
 
@@ -80,6 +81,19 @@ describe("loadDataset", () => {
         message: /data\.jsonl:2: the prompt has 14 tokens, allowed are 8/,
       },
     );
+  });
+
+  it("takes a row's teacher from its field, and refuses one that is not there", async () => {
+    const lines = [{ prompt: "a", by: "small" }, { prompt: "b" }];
+    const { rows } = await load(lines, { teacher: "by" });
+    assert.deepEqual(
+      rows.map(({ teacher }) => teacher),
+      ["small", undefined],
+    );
+    await assert.rejects(load([{ prompt: "a", by: "smal" }], { teacher: "by" }), {
+      code: "INVALID_ARGUMENT",
+      message: /data\.jsonl:1: field "by" .* is "smal"; teachers: has small/,
+    });
   });
 
   it("names file, line and field of a record without a prompt", async () => {

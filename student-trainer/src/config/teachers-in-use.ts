@@ -1,0 +1,78 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+
+import { LossSet } from "../losses/loss-set.js";
+import type { TeacherName } from "../losses/loss-teachers.js";
+import { writesWithTeacher } from "../rollout/rollout-config.js";
+import type { RunConfig } from "./run-config.js";
+
+/** A teacher that a run needs, and the option that asks for it. */
+interface Need {
+  readonly name: TeacherName;
+  readonly field: string;
+  readonly why: string;
+}
+
+/** The teachers a run talks to, each once; undefined is the one of `teacher:`.
+ * @throws TandemError INVALID_ARGUMENT for one that is named but not configured, or none where one is needed. */
+export function teachersInUse(config: RunConfig): readonly TeacherName[] {
+  const needs = needsOf(config);
+  for (const need of needs) assertConfigured(config, need);
+  return [...new Set(needs.map(({ name }) => name))];
+}
+
+function needsOf({ rollout, losses, evaluation, data, teachers, teacher }: RunConfig): Need[] {
+  const set = new LossSet(losses);
+  // With tags any of them may be a row's.
+  const tagged = data.teacher === undefined ? [] : Object.keys(teachers);
+  const untagged = data.teacher === undefined || teacher.address !== undefined ? [undefined] : [];
+  const ofRows = (why: string): Need[] =>
+    [...untagged, ...tagged].map((name) => ({ name, field: "teacher.address", why }));
+  const writes = writesWithTeacher(rollout);
+  const writing = `rollout.kind ${rollout.kind} writes with a teacher`;
+  return [
+    ...(writes && rollout.teacher !== undefined
+      ? [{ name: rollout.teacher, field: "rollout.teacher", why: writing }]
+      : []),
+    ...(writes && rollout.teacher === undefined ? ofRows(writing) : []),
+    ...(set.needsRowTeacher ? ofRows("the losses need its signal") : []),
+    ...losses.flatMap((loss, index) =>
+      [loss.teacher ?? [], loss.teachers ?? []].flat().map((name) => ({
+        name,
+        field: `losses[${index}].teacher`,
+        why: `loss ${loss.name} needs its signal`,
+      })),
+    ),
+    ...(evaluation.teacherRows > 0
+      ? [
+          {
+            name: evaluation.teacher,
+            field: "evaluation.teacher",
+            why: "evaluation.teacherRows asks one",
+          },
+        ]
+      : []),
+  ];
+}
+
+function assertConfigured({ teacher, teachers }: RunConfig, { name, field, why }: Need): void {
+  const known = Object.keys(teachers);
+  const others =
+    known.length === 0 ? "" : `; set it, or name one of teachers: (${known.join(", ")})`;
+  if (name === undefined) {
+    if (teacher.address !== undefined) return;
+    throw invalid("teacher.address", `no teacher.address is given, but ${why}${others}`);
+  }
+  if (!known.includes(name)) {
+    throw invalid(
+      field,
+      `${field} names "${name}", which teachers: does not have (${known.join(", ") || "it is empty"}); add teachers.${name}.address`,
+    );
+  }
+  if (teachers[name]?.address === undefined) {
+    throw invalid(`teachers.${name}.address`, `teachers.${name} has no address, but ${why}`);
+  }
+}
+
+function invalid(field: string, message: string): TandemError {
+  return new TandemError("INVALID_ARGUMENT", message, { field });
+}
