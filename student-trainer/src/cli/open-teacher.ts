@@ -4,28 +4,32 @@ import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { RunConfig } from "../config/run-config.js";
+import type { TeacherName } from "../losses/loss-teachers.js";
 import { checkTokenizer, type StudentTokenizer } from "../teacher/check-tokenizer.js";
 import { TeacherClient } from "../teacher/teacher-client.js";
 import type { TeacherEvent, TeacherOptions } from "../teacher/teacher-options.js";
 
-/** Where the secret is when it is in no file; never in a configuration, which ends up in the run directory. */
-const TOKEN_VARIABLE = "TANDEM_TEACHER_TOKEN";
-
 const NOTE_EVERY_MS = 5_000;
 
-/** Connects to the configured teacher and compares tokenizers.
+export interface OpenTeacherOptions {
+  readonly student: StudentTokenizer;
+  readonly note: (text: string) => void;
+  /** Of `teachers:`; left out: the one of `teacher:`. */
+  readonly name?: TeacherName;
+  readonly abort?: AbortSignal | undefined;
+}
+
+/** Connects to a configured teacher and compares tokenizers.
  * @throws TandemError UNAVAILABLE, FAILED_PRECONDITION. */
 export async function openTeacher(
   config: Omit<TeacherOptions, "addresses" | "random"> & Pick<RunConfig["teacher"], "address">,
-  student: StudentTokenizer | undefined,
-  note: (text: string) => void,
-  abort?: AbortSignal,
+  { student, note, name, abort }: OpenTeacherOptions,
 ): Promise<TeacherClient> {
   const { address, ...rest } = config;
   const addresses = typeof address === "string" ? address.split(",") : (address ?? []);
   const options: TeacherOptions = {
     ...rest,
-    ...(config.tokenFile === undefined && tokenFromEnvironment()),
+    ...(config.tokenFile === undefined && tokenFromEnvironment(name)),
     addresses: addresses.map((each) => each.trim()).filter((each) => each !== ""),
     // Spreads reconnects over time; no result depends on it.
     random: Math.random,
@@ -33,7 +37,7 @@ export async function openTeacher(
   };
   const client = await TeacherClient.connect(options, abort);
   try {
-    if (student !== undefined) checkTokenizer(student, client.description);
+    checkTokenizer(student, client.description);
   } catch (error) {
     client.close();
     throw error;
@@ -41,8 +45,14 @@ export async function openTeacher(
   return client;
 }
 
-function tokenFromEnvironment(): Pick<TeacherOptions, "token"> {
-  const token = process.env[TOKEN_VARIABLE]?.trim();
+/** Where the secret is when it is in no file; never in a configuration, which ends up in the run directory. Each teacher has its own: what names the
+ * student to one is not shown to another. */
+function tokenFromEnvironment(name: TeacherName): Pick<TeacherOptions, "token"> {
+  const variable =
+    name === undefined
+      ? "TANDEM_TEACHER_TOKEN"
+      : `TANDEM_TEACHERS_${name.toUpperCase().replaceAll("-", "_")}_TOKEN`;
+  const token = process.env[variable]?.trim();
   return token === undefined || token === "" ? {} : { token };
 }
 

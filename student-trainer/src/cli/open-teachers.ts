@@ -26,7 +26,7 @@ export async function openTeachers(options: OpenTeachersOptions): Promise<OpenTe
     for (const name of options.names ?? teachersInUse(config)) {
       const own = name === undefined ? config.teacher : config.teachers[name]!;
       const say = name === undefined ? note : (text: string) => note(`${name}: ${text}`);
-      opened.set(name, await openTeacher(own, student, say, abort));
+      opened.set(name, await openTeacher(own, { student, note: say, name, abort }));
     }
     return opened;
   } catch (error) {

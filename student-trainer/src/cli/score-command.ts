@@ -81,11 +81,13 @@ async function scoreText(text: string, flags: Flags): Promise<ScoredToken[]> {
       ...(flags.tlsCaFile !== undefined && { tls: { caFile: flags.tlsCaFile } }),
     },
     {
-      ...tokenizer.identity,
-      entry: (id) => tokenizer.entry(id),
-      paddedVocabularySize: tokenizer.vocabularySize,
+      student: {
+        ...tokenizer.identity,
+        entry: (id) => tokenizer.entry(id),
+        paddedVocabularySize: tokenizer.vocabularySize,
+      },
+      note: (line) => process.stderr.write(`${line}\n`),
     },
-    (line) => process.stderr.write(`${line}\n`),
   );
   try {
     const topK = Math.min(flags.topK, tokenizer.vocabularySize);

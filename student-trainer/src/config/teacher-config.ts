@@ -36,7 +36,9 @@ export const teacherSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe("File with the token that names this student; or set TANDEM_TEACHER_TOKEN"),
+    .describe(
+      "File with the token that names this student; or set TANDEM_TEACHER_TOKEN (TANDEM_TEACHERS_NAME_TOKEN for a named teacher)",
+    ),
   allowInsecure: z
     .boolean()
     .default(false)
