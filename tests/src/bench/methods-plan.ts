@@ -1,4 +1,4 @@
-import { readdir } from "node:fs/promises";
+import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readConfigChain } from "@tandem/shared/config/read-config-chain.js";
@@ -45,8 +45,10 @@ export interface MethodConfig {
 }
 
 /** All methods that have a configuration, by name. */
-export async function listMethods(): Promise<readonly MethodConfig[]> {
-  const files = (await readdir(EXAMPLES)).filter((file) => file.endsWith(".yaml")).sort();
+export function listMethods(): readonly MethodConfig[] {
+  const files = readdirSync(EXAMPLES)
+    .filter((file) => file.endsWith(".yaml"))
+    .sort();
   return files
     .map((file) => basename(file, ".yaml"))
     .filter((name) => name !== BASE)

@@ -13,7 +13,7 @@ export interface MethodRun {
   /** On the student's own greedy text: KL(teacher ‖ student) in nats, and the share of its tokens that are the teacher's best. */
   readonly teacherKl: number;
   readonly teacherAgreement: number;
-  /** Mean of the first and of the last tenth of the steps. */
+  /** Sum of the losses without their weights, mean of the first and of the last tenth of the steps. */
   readonly lossFirst: number;
   readonly lossLast: number;
   /** Of drafts, first and last batch; only where there are drafts. */

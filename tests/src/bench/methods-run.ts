@@ -102,13 +102,14 @@ async function payloadBytes(httpAddress: string): Promise<number> {
 
 function measureSteps(steps: readonly StepRecord[]) {
   const tenth = Math.max(1, Math.floor(steps.length / 10));
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  // Without weights: those may move.
   const mean = (records: readonly StepRecord[]) =>
-    records.reduce((sum, { loss }) => sum + loss, 0) / records.length;
+    sum(records.map(({ losses }) => sum(Object.values(losses)))) / records.length;
   const fresh = steps.filter(({ iteration }) => iteration === 0);
-  const tokensOf = (records: readonly StepRecord[]) =>
-    records.reduce((sum, { tokens }) => sum + tokens, 0);
+  const tokensOf = (records: readonly StepRecord[]) => sum(records.map(({ tokens }) => tokens));
   const tokens = tokensOf(fresh);
-  const byTeacher = fresh.reduce((sum, step) => sum + step.teacherShare * step.tokens, 0);
+  const byTeacher = sum(fresh.map((step) => step.teacherShare * step.tokens));
   const drafted = steps.flatMap(({ acceptance }) => acceptance ?? []);
   return {
     lossFirst: mean(steps.slice(0, tenth)),

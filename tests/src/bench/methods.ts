@@ -38,7 +38,7 @@ export async function run(args: string[]): Promise<object> {
     problems: Number(values.problems),
     teacherRows: Number(values["teacher-rows"]),
   };
-  const methods = await listMethods();
+  const methods = listMethods();
   const store = new Store(values.results, methods);
   await store.open();
   if (!values.page) {
