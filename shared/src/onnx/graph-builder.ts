@@ -23,6 +23,21 @@ import { isZeros, narrowOperands, type BroadcastingOpName } from "./simplify.js"
 
 type G = GraphTensor;
 
+export interface RowBlocksInputs<T> {
+  /** f32, i64 or bool [C, ...], at least one. */
+  readonly rows: readonly T[];
+  /** What every block sees as it is. */
+  readonly shared: readonly T[];
+  readonly blockRows: number;
+}
+
+export interface RowBlocksResults<T> {
+  /** [blockRows, ...] inside, [C, ...] outside. */
+  readonly rows: readonly T[];
+  /** Summed over the blocks. */
+  readonly sums: readonly T[];
+}
+
 /** Records operations as an immutable graph. Equal operations on equal inputs are recorded once; what changes nothing is
  * left out; `build` drops what no output needs. */
 export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
@@ -333,6 +348,29 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   countGreater(x: G, threshold: G, largest?: G): G {
     const inputs = largest === undefined ? [x, threshold] : [x, threshold, largest];
     return this.record("countGreater", inputs, {});
+  }
+
+  // ── a graph inside ──
+
+  /** Runs `body` on consecutive blocks of `blockRows` rows (axis 0) of some tensors: rows that need nothing of each other, in portions
+   * whose intermediate results stay in the processor's cache. The number of rows must be a multiple of `blockRows`.
+   * No gradient flows through it; a body may take gradients of its own. */
+  rowBlocks(
+    { rows, shared, blockRows }: RowBlocksInputs<G>,
+    body: (builder: GraphBuilder, rows: readonly G[], shared: readonly G[]) => RowBlocksResults<G>,
+  ): RowBlocksResults<G> {
+    const inner = new GraphBuilder();
+    const results = body(
+      inner,
+      rows.map(({ dtype, shape }, at) => inner.input(`row.${at}`, dtype, shape.with(0, blockRows))),
+      shared.map(({ dtype, shape }, at) => inner.input(`shared.${at}`, dtype, shape)),
+    );
+    results.rows.forEach((x, at) => inner.output(`rows.${at}`, x));
+    results.sums.forEach((x, at) => inner.output(`sum.${at}`, x));
+    const rowResults = results.rows.length;
+    const attributes = { body: inner.build(), rowInputs: rows.length, blockRows, rowResults };
+    const all = this.recordAll("rowBlocks", [...rows, ...shared], attributes);
+    return { rows: all.slice(0, rowResults), sums: all.slice(rowResults) };
   }
 
   // ── what addition and broadcasting simplify ──

@@ -10,6 +10,7 @@ export function nodeKey<O extends OpName>(
   inputs: readonly GraphTensor[],
   attributes: OpAttributes[O],
 ): string | undefined {
+  if (kind === "rowBlocks") return undefined;
   const record: OpAttributes[OpName] = attributes;
   const data = "data" in record ? (record.data as ConstantData) : undefined;
   if (data !== undefined && data.length > MAX_COMPARED_CONSTANT) return undefined;

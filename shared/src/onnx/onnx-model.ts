@@ -9,7 +9,8 @@ export type OnnxAttribute =
   | { readonly int: number }
   | { readonly float: number }
   | { readonly ints: readonly number[] }
-  | { readonly string: string };
+  | { readonly string: string }
+  | { readonly graph: OnnxModel };
 
 export type OnnxAttributes = Readonly<Record<string, OnnxAttribute>>;
 

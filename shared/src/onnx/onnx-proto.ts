@@ -24,6 +24,7 @@ const root = protobuf.Root.fromJSON({
         f: field("float", 2),
         i: field("int64", 3),
         s: field("bytes", 4),
+        g: field("GraphProto", 6),
         ints: repeated("int64", 8),
         type: field("int32", 20),
       },
@@ -71,7 +72,7 @@ const root = protobuf.Root.fromJSON({
 export const ModelProto = root.lookupType("ModelProto");
 
 /** AttributeProto.AttributeType */
-export const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, ints: 7 } as const;
+export const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, ints: 7 } as const;
 
 /** TensorProto.DataType */
 export const TENSOR_DATA_TYPE = {

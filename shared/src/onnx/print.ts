@@ -37,5 +37,8 @@ function printAttributes(node: GraphNode): string {
 }
 
 function printValue(value: unknown): string {
+  if (typeof value === "object" && value !== null && "nodes" in value) {
+    return `\n  ${printGraph(value as Graph).replaceAll("\n", "\n  ")}\n`;
+  }
   return Array.isArray(value) ? `[${value.join(",")}]` : String(value);
 }

@@ -3,7 +3,7 @@ import { evaluateDim } from "../tensor/dim.js";
 import type { ConstantData, OpAttributes, TensorOpName } from "../tensor/op-attributes.js";
 import type { Dim, Shape, Tensor, TensorOps } from "../tensor/tensor-ops.js";
 import { TandemError } from "../errors/tandem-error.js";
-import type { Graph, GraphNode, GraphTensor } from "./graph.js";
+import { graphInputs, type Graph, type GraphNode, type GraphTensor, type NodeOf } from "./graph.js";
 
 type Sizes = ReadonlyMap<string, number>;
 
@@ -167,8 +167,33 @@ function replayNode<T extends Tensor>(
   ) {
     throw new TandemError("UNIMPLEMENTED", `${node.kind} can only be run by a session`);
   }
+  if (node.kind === "rowBlocks") return replayRowBlocks(node, ops, inputs);
   const rule = REPLAY_RULES[node.kind] as ReplayRule<unknown>;
   return rule(ops, inputs, node.attributes, sizes);
+}
+
+function replayRowBlocks<T extends Tensor>(
+  { attributes }: NodeOf<"rowBlocks">,
+  ops: TensorOps<T>,
+  inputs: readonly T[],
+): readonly T[] {
+  const { rowInputs, rowResults, blockRows } = attributes;
+  const body = attributes.body as Graph;
+  const names = graphInputs(body).map((node) => node.attributes.name);
+  const total = at(inputs, 0).shape[0] as number;
+  const blocks = Array.from({ length: total / blockRows }, (_, block) => {
+    const own = inputs.map((input, index) =>
+      index < rowInputs ? ops.slice(input, 0, block * blockRows, (block + 1) * blockRows) : input,
+    );
+    const results = replay(body, ops, new Map(names.map((name, index) => [name, own[index]!])));
+    return [...results.values()];
+  });
+  return body.outputs.map((_, index) => {
+    const parts = blocks.map((results) => at(results, index));
+    return index < rowResults
+      ? ops.concat(parts, 0)
+      : parts.reduce((sum, own) => ops.add(sum, own));
+  });
 }
 
 function plainValues(data: ConstantData): readonly number[] | BigInt64Array {

@@ -32,15 +32,19 @@ function serializeModel(model: OnnxModel): Uint8Array {
       { domain: "", version: OPSET_VERSION },
       { domain: "com.microsoft", version: 1 },
     ],
-    graph: {
-      name: "tandem",
-      node: model.nodes.map(toNodeProto),
-      initializer: model.initializers.map(toTensorProto),
-      input: model.inputs.map(toValueInfo),
-      output: model.outputs.map(toValueInfo),
-    },
+    graph: toGraphProto(model),
   });
   return ModelProto.encode(message).finish();
+}
+
+function toGraphProto(model: OnnxModel): object {
+  return {
+    name: "tandem",
+    node: model.nodes.map(toNodeProto),
+    initializer: model.initializers.map(toTensorProto),
+    input: model.inputs.map(toValueInfo),
+    output: model.outputs.map(toValueInfo),
+  };
 }
 
 function toNodeProto(node: OnnxNode): object {
@@ -58,6 +62,7 @@ function toAttribute(name: string, value: OnnxAttribute): object {
   if ("int" in value) return { name, type: ATTRIBUTE_TYPE.int, i: value.int };
   if ("float" in value) return { name, type: ATTRIBUTE_TYPE.float, f: value.float };
   if ("ints" in value) return { name, type: ATTRIBUTE_TYPE.ints, ints: value.ints };
+  if ("graph" in value) return { name, type: ATTRIBUTE_TYPE.graph, g: toGraphProto(value.graph) };
   return { name, type: ATTRIBUTE_TYPE.string, s: new TextEncoder().encode(value.string) };
 }
 

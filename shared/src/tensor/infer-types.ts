@@ -1,4 +1,5 @@
 import { TandemError } from "../errors/tandem-error.js";
+import { bodyTypes } from "./infer/body.js";
 import { compoundTypes } from "./infer/compound.js";
 import { elementwiseTypes } from "./infer/elementwise.js";
 import { indexingTypes } from "./infer/indexing.js";
@@ -20,6 +21,7 @@ const TYPE_RULES: TypeRules<OpName> = {
   ...indexingTypes,
   ...compoundTypes,
   ...inferenceOnlyTypes,
+  ...bodyTypes,
 };
 
 /** Dtypes and shapes of an operation's results.

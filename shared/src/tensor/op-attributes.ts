@@ -3,7 +3,7 @@
  * without −1). Shape inference, lowering, replay and gradient rules are each a table over these names, so that an
  * operation missing in one of them does not compile.
  */
-import type { CausalAttentionOptions, DType, Dim, Shape } from "./tensor-ops.js";
+import type { CausalAttentionOptions, DType, Dim, Shape, Tensor } from "./tensor-ops.js";
 
 export type NoAttributes = Readonly<Record<never, never>>;
 
@@ -129,11 +129,32 @@ export interface InferenceOpAttributes {
   readonly countGreater: NoAttributes;
 }
 
-export interface OpAttributes extends SourceAttributes, TensorOpAttributes, InferenceOpAttributes {}
+/** A graph inside a node, as far as its own types go. */
+export interface BodyGraph {
+  readonly nodes: readonly object[];
+  readonly outputs: readonly { readonly name: string; readonly tensor: Tensor }[];
+}
+
+/** Operations that run a graph of their own. */
+export interface BodyAttributes {
+  readonly rowBlocks: {
+    /** Its first inputs are the blocks, the others what all blocks share. */
+    readonly body: BodyGraph;
+    /** How many of the inputs are cut into blocks. */
+    readonly rowInputs: number;
+    readonly blockRows: number;
+    /** How many of the results are rows again; the others are summed over the blocks. */
+    readonly rowResults: number;
+  };
+}
+
+export interface OpAttributes
+  extends SourceAttributes, TensorOpAttributes, InferenceOpAttributes, BodyAttributes {}
 
 export type SourceOpName = keyof SourceAttributes;
 export type TensorOpName = keyof TensorOpAttributes;
 export type InferenceOpName = keyof InferenceOpAttributes;
+export type BodyOpName = keyof BodyAttributes;
 export type OpName = keyof OpAttributes;
 export type ElementwiseOpName = keyof ElementwiseAttributes;
 export type ReductionOpName = keyof ReductionAttributes;

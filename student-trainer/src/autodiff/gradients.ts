@@ -93,6 +93,12 @@ function applyRule(
       `${node.kind} is for inference and has no gradient; keep it out of the loss`,
     );
   }
+  if (node.kind === "rowBlocks") {
+    throw new TandemError(
+      "UNIMPLEMENTED",
+      "rowBlocks has no gradient; take the gradients inside its body",
+    );
+  }
   const rule = GRADIENT_RULES[node.kind];
   if ("noGradient" in rule) return [];
   const apply = rule as GradientRule<TensorOpName>;

@@ -4,6 +4,7 @@ import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 import { minibatchColumns } from "../training/minibatch-columns.js";
 import { packMicrobatch } from "../training/pack-microbatch.js";
+import { lossBlockRows } from "../training/row-blocks.js";
 import { signalInputs } from "../training/signal-inputs.js";
 import type { LossEvaluation } from "./evaluate-loss.js";
 
@@ -75,6 +76,7 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     signalInputs: signalInputs(requirement, vocabulary),
     positionMultiple: 1,
     chunkRows: rows,
+    blockRows: lossBlockRows(vocabulary),
   });
   const own = Object.entries(feeds).flatMap(([name, tensor]) =>
     name.endsWith(".0") ? [[name.slice(0, -2), tensor] as const] : [],

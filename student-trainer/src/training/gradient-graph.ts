@@ -5,10 +5,14 @@ import { headName, listParameters } from "@tandem/shared/models/parameters.js";
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
 import { gradients } from "../autodiff/gradients.js";
-import type { LossSet, LossSetInputs, SignalRequirement } from "../losses/loss-set.js";
-import { teacherTensors } from "./teacher-tensors.js";
-import { columnName } from "./pack-microbatch.js";
-import { signalInputs } from "./signal-inputs.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import {
+  declareLossRows,
+  declareScalars,
+  lossGradients,
+  type LossRows,
+  type LossSettings,
+} from "./loss-rows.js";
 
 export interface GradientGraphOptions {
   readonly config: ModelConfig;
@@ -28,7 +32,7 @@ export function gradientName(parameter: string): string {
 /** Forward and backward of one microbatch. Inputs: all parameters by name, those of the losses included, `ids` [B,T], positions, `weights` [L] of the losses,
  * `scalars` [S] if there are any, and the loss rows as `packMicrobatch` names them. Outputs: `losses` [L], each unweighted, and `gradient.NAME`.
  *
- * Logits exist for one chunk at a time: its gradient is taken at once (the coefficients are known beforehand), so that only
+ * Logits exist for one chunk at a time, what the losses make of them for a few of its rows: a chunk's gradient is taken at once (the coefficients are known beforehand), so that only
  * its hidden states' gradient [C,D] and the sum for the head stay behind. The body's backward pass starts from those. */
 export function buildGradientGraph(options: GradientGraphOptions): Graph {
   const { config, chunks } = options;
@@ -42,8 +46,7 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
   const kept = g.gather(hidden, lossRows, 0); // [chunks·C,D]
   const head = weight(headName(config));
   const lossWeights = g.input("weights", "f32", [options.losses.names.length]);
-  const scalars = scalarInputs(g, options.losses.scalarsAt(0).length);
-  const owned = options.losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape));
+  const settings = lossSettings(g, options.losses);
   const ownedGradients: GraphTensor[] = [];
 
   let headGradient: GraphTensor | undefined;
@@ -51,12 +54,20 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
   const keptGradients: GraphTensor[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
     // Cut off from the body: with a tied head there would be a second path from the loss to the embedding.
-    const own = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
-    const rows = g.stopGradient(after(g, own, lossSums, headGradient, keptGradients.at(-1)));
-    const sums = chunkLosses(g, options, { rows, weight, scalars, owned, chunk }); // [L]
-    const seeds = [lossWeights];
-    const wrt = [head, rows, ...owned];
-    const [byHead, byRows, ...byOwned] = gradients(g, { outputs: [sums], seeds, wrt });
+    const cut = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+    const rows = g.stopGradient(after(g, cut, lossSums, headGradient, keptGradients.at(-1)));
+    const own = chunkRows(g, options, { rows, weight, chunk, columns: true });
+    const { sums, byLogits, byOwned } = lossGradients(g, options, {
+      ...settings,
+      rows: own,
+      coefficients: g.input(`coefficients.${chunk}`, "f32", ["C"]),
+      weights: lossWeights,
+    });
+    const [byHead, byRows] = gradients(g, {
+      outputs: [own.logits],
+      seeds: [byLogits],
+      wrt: [head, rows],
+    });
     headGradient = headGradient === undefined ? byHead! : g.add(headGradient, byHead!);
     lossSums = lossSums === undefined ? sums : g.add(lossSums, sums);
     keptGradients.push(byRows!);
@@ -143,59 +154,34 @@ function attendWithinRows(g: GraphBuilder, config: ModelConfig): Attend<GraphTen
 }
 
 export interface ChunkInputs {
+  /** Hidden states, f32 [C,D]. */
   readonly rows: GraphTensor;
   readonly weight: (name: string) => GraphTensor;
-  readonly scalars: readonly GraphTensor[];
-  /** The losses' parameters. */
-  readonly owned: readonly GraphTensor[];
   readonly chunk: number;
+  readonly columns: boolean;
 }
 
-/** Σ coefficient·perToken of each loss over one chunk of rows: [L]. */
-function chunkLosses(
+/** One chunk of loss rows with their logits. */
+export function chunkRows(
   g: GraphBuilder,
   options: GradientGraphOptions,
-  own: ChunkInputs,
-): GraphTensor {
-  const { losses } = options;
-  const inputs = chunkInputs(g, options, own);
-  const columns = Array.from({ length: losses.columnCount }, (_, at) =>
-    g.input(`${columnName(at)}.${own.chunk}`, "f32", ["C"]),
-  );
-  const coefficients = g.input(`coefficients.${own.chunk}`, "f32", ["C"]);
-  const perToken = losses.perToken(g, { ...inputs, columns });
-  const sums = perToken.map((values) =>
-    g.reduceSum(g.mul(values, coefficients), { keepDims: true }),
-  );
-  return g.concat(sums, 0);
-}
-
-/** What the losses see of one chunk of rows, their columns apart. */
-export function chunkInputs(
-  g: GraphBuilder,
-  { config, vocabulary, requirement }: GradientGraphOptions,
-  { rows, weight, scalars, owned, chunk }: ChunkInputs,
-): LossSetInputs<GraphTensor> {
-  const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
-    g.input(`${name}.${chunk}`, dtype, width === undefined ? ["C"] : ["C", width]);
-  const fed = signalInputs(requirement, vocabulary).map(
-    ({ name, dtype, width }) => [name, input(name, dtype, width)] as const,
-  );
-  return {
+  { rows, weight, chunk, columns }: ChunkInputs,
+): LossRows {
+  const { config, vocabulary } = options;
+  return declareLossRows(g, options, {
     logits: logits(g, config, weight, { hidden: rows, vocabulary }), // [C,V]
-    targets: input("targets", "i64"),
-    ...teacherTensors(new Map(fed), requirement),
-    scalars,
-    columns: [],
-    parameters: owned,
-  };
+    suffix: `.${chunk}`,
+    size: "C",
+    columns,
+  });
 }
 
-/** The losses' scheduled numbers, one by one out of `scalars` [S]. */
-export function scalarInputs(g: GraphBuilder, count: number): readonly GraphTensor[] {
-  if (count === 0) return [];
-  const scalars = g.input("scalars", "f32", [count]);
-  return Array.from({ length: count }, (_, at) => g.reshape(g.slice(scalars, 0, at, at + 1), []));
+/** Inputs of the losses that are the same for all chunks. */
+export function lossSettings(g: GraphBuilder, losses: LossSet): LossSettings {
+  return {
+    ...declareScalars(g, losses),
+    owned: losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape)),
+  };
 }
 
 export function times(factor: number, symbol: string): string | number {

@@ -26,6 +26,8 @@ export interface PackOptions {
   readonly contextLength?: number;
   /** Most rows of logits that exist at once. */
   readonly chunkRows: number;
+  /** C is a multiple of it (`lossBlockRows`). Default: 1. */
+  readonly blockRows?: number;
 }
 
 /** Sequences as the gradient session eats them. */
@@ -58,7 +60,7 @@ export function packMicrobatch(
   sequences: readonly WeightedRollout[],
   options: PackOptions,
 ): PackedMicrobatch {
-  const { vocabulary, signalInputs, chunkRows } = options;
+  const { vocabulary, signalInputs, chunkRows, blockRows = 1 } = options;
   const rows = sequences.length;
   const positions = positionsFor(sequences, options);
   const lossPositions = sequences.flatMap((sequence, row) =>
@@ -66,7 +68,7 @@ export function packMicrobatch(
   );
   const chunks = chunkCount(lossPositions.length, chunkRows);
   // At least two rows: with one, engines may take another path, with other bits.
-  const size = Math.max(2, Math.ceil(lossPositions.length / chunks));
+  const size = roundUp(Math.max(2, Math.ceil(lossPositions.length / chunks)), blockRows);
   return {
     rows,
     positions,
@@ -79,6 +81,10 @@ export function packMicrobatch(
       ...packSignals(lossPositions, signalInputs, chunks, size),
     },
   };
+}
+
+function roundUp(value: number, multiple: number): number {
+  return Math.ceil(value / multiple) * multiple;
 }
 
 /** A power of two: each number of chunks is a graph of its own. It depends on the microbatch alone, as bits depend on it. */

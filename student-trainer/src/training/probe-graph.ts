@@ -4,11 +4,12 @@ import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
 import {
   after,
   body,
-  chunkInputs,
-  scalarInputs,
+  chunkRows,
+  lossSettings,
   times,
   type GradientGraphOptions,
 } from "./gradient-graph.js";
+import { lossProbes } from "./loss-rows.js";
 
 /** The name of a probe among the graph's outputs. */
 export function probeName(index: number): string {
@@ -27,14 +28,13 @@ export function buildProbeGraph(options: GradientGraphOptions): Graph {
   const hidden = body(g, config, weight); // [B·T,D]
   const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
   const kept = g.gather(hidden, lossRows, 0); // [chunks·C,D]
-  const scalars = scalarInputs(g, losses.scalarsAt(0).length);
-  const owned = losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape));
+  const settings = lossSettings(g, losses);
   const parts: (readonly GraphTensor[])[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
     const own = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
     const rows = after(g, own, parts.at(-1)?.at(-1));
-    const inputs = chunkInputs(g, options, { rows, weight, scalars, owned, chunk });
-    parts.push(losses.probes(g, inputs)); // [C] each
+    const inputs = chunkRows(g, options, { rows, weight, chunk, columns: false });
+    parts.push(lossProbes(g, options, { ...settings, rows: inputs })); // [C] each
   }
   for (let probe = 0; probe < losses.probeCount; probe++) {
     g.output(

@@ -14,6 +14,7 @@ import type { Rollout } from "../rollout/rollout.js";
 import { GradientEngine, type LossNumbers } from "./gradient-engine.js";
 import { minibatchColumns, type KnownRollout } from "./minibatch-columns.js";
 import { portions } from "./minibatches.js";
+import { lossBlockRows } from "./row-blocks.js";
 import { packMicrobatch, type PackedMicrobatch, type WeightedRollout } from "./pack-microbatch.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
 import type { OptimizerState, StepResult, StepRunner } from "./step-runner.js";
@@ -178,6 +179,7 @@ export class TrainStep implements StepRunner {
       positionMultiple: POSITION_MULTIPLE,
       contextLength: this.#options.model.config.contextLength,
       chunkRows: chunkRows(this.#options.vocabulary),
+      blockRows: lossBlockRows(this.#options.vocabulary),
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { OpName } from "../../tensor/op-attributes.js";
-import type { Graph, GraphNode, GraphOutput, GraphTensor } from "../graph.js";
+import type { Graph, GraphNode, GraphOutput, GraphTensor, NodeOf } from "../graph.js";
 import { graphInputs } from "../graph.js";
 import type { OnnxModel, OnnxNode } from "../onnx-model.js";
 import { compoundLowering } from "./compound.js";
@@ -27,6 +27,7 @@ const LOWER_RULES: LowerRules<OpName> = {
   ...indexingLowering,
   ...compoundLowering,
   ...inferenceOnlyLowering,
+  rowBlocks: lowerRowBlocks,
 };
 
 /** The ONNX nodes (opset 24 and com.microsoft) that compute a graph. */
@@ -49,6 +50,67 @@ function lowerNode(lowering: Lowering, node: GraphNode): void {
   node.outputs.forEach((output, index) => {
     lowering.bind(output, typeof names === "string" ? names : (names[index] as string));
   });
+}
+
+/** A Scan over blocks of rows: its slices are views, so only what the body computes takes memory, once for all blocks. Shared inputs are
+ * seen from inside under their outer names. */
+function lowerRowBlocks(
+  lowering: Lowering,
+  { inputs, attributes, outputs }: NodeOf<"rowBlocks">,
+): readonly string[] {
+  const { rowInputs, rowResults, blockRows } = attributes;
+  const blocked = inputs.slice(0, rowInputs).map((input) => {
+    const rest = input.shape.slice(1) as readonly number[];
+    return lowering.emit("Reshape", [
+      lowering.nameOf(input),
+      lowering.ints([-1, blockRows, ...rest]),
+    ]);
+  });
+  const body = lowerBody(attributes.body as Graph, {
+    prefix: lowering.bodyPrefix(),
+    rowInputs,
+    shared: lowering.namesOf(inputs.slice(rowInputs)),
+  });
+  const results = lowering.append("Scan", blocked, {
+    attributes: { body: { graph: body }, num_scan_inputs: { int: rowInputs } },
+    results: outputs.length,
+  });
+  return results.map((result, index) => {
+    if (index >= rowResults) {
+      const options = { attributes: { keepdims: { int: 0 } } };
+      return lowering.emit("ReduceSum", [result, lowering.ints([0])], options);
+    }
+    const rest = outputs[index]!.shape.slice(1) as readonly number[];
+    return lowering.emit("Reshape", [result, lowering.ints([-1, ...rest])]);
+  });
+}
+
+interface BodyOptions {
+  readonly prefix: string;
+  readonly rowInputs: number;
+  /** Outer names of the inputs behind them. */
+  readonly shared: readonly string[];
+}
+
+function lowerBody(graph: Graph, { prefix, rowInputs, shared }: BodyOptions): OnnxModel {
+  const lowering = new Lowering(graph.nodes, prefix);
+  const inputs = graphInputs(graph);
+  const rowNames = inputs
+    .slice(0, rowInputs)
+    .map(({ attributes }) => `${prefix}/${attributes.name}`);
+  const names = [...rowNames, ...shared];
+  inputs.forEach(({ outputs }, index) => lowering.bind(outputs[0]!, names[index]!));
+  for (const node of graph.nodes) if (node.kind !== "input") lowerNode(lowering, node);
+  const results = graph.outputs.map(({ name, tensor }) => ({ name: `${prefix}/${name}`, tensor }));
+  return {
+    inputs: inputs.slice(0, rowInputs).map(({ attributes }, index) => ({
+      ...attributes,
+      name: rowNames[index]!,
+    })),
+    outputs: results.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
+    initializers: lowering.initializers,
+    nodes: nameOutputs(lowering, results),
+  };
 }
 
 /** Values that are results get their public names. An Identity is left only where a result is an input, a constant or named twice: it would copy, and in-place updates would not be in place. */

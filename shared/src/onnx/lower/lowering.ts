@@ -29,8 +29,12 @@ export class Lowering {
   readonly #sizeSources = new Map<string, { readonly value: string; readonly axis: number }>();
   #count = 0;
 
-  /** `nodes`: all that will be lowered, so that a rule can share work with another node. */
-  constructor(nodes: readonly GraphNode[]) {
+  readonly #prefix: string;
+
+  /** `nodes`: all that will be lowered, so that a rule can share work with another node. `prefix`: of the names in the body of a node,
+   * which share one space with those around it. */
+  constructor(nodes: readonly GraphNode[], prefix = "") {
+    this.#prefix = prefix;
     const keys = nodes.map((node) => nodeKey(node.kind, node.inputs, node.attributes));
     this.#needed = new Set(keys.filter((key) => key !== undefined));
   }
@@ -101,7 +105,12 @@ export class Lowering {
 
   /** Names of ours begin with a slash, so that they never meet one of the graph's interface. */
   #freshName(hint: string): string {
-    return `/${hint}_${this.#count++}`;
+    return `${this.#prefix}/${hint}_${this.#count++}`;
+  }
+
+  /** Names in the body of a node begin with it. */
+  bodyPrefix(): string {
+    return this.#freshName("body");
   }
 
   /** Appends a node with one result. */
@@ -122,6 +131,17 @@ export class Lowering {
     const outputs = Array.from({ length: resultCount }, () => this.#freshName(opType));
     this.nodes.push({ opType, domain, inputs, outputs, attributes });
     this.#emitted.set(key, outputs);
+    return outputs;
+  }
+
+  /** Appends a node that is equal to no other. */
+  append(
+    opType: string,
+    inputs: readonly string[],
+    { attributes, results }: { readonly attributes: OnnxAttributes; readonly results: number },
+  ): readonly string[] {
+    const outputs = Array.from({ length: results }, () => this.#freshName(opType));
+    this.nodes.push({ opType, domain: "", inputs, outputs, attributes });
     return outputs;
   }
 

@@ -1,0 +1,160 @@
+import type { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
+import type { GraphTensor } from "@tandem/shared/onnx/graph.js";
+import type { Dim } from "@tandem/shared/tensor/tensor-ops.js";
+import { gradients } from "../autodiff/gradients.js";
+import type { LossSet, LossSetInputs, SignalRequirement } from "../losses/loss-set.js";
+import { columnName } from "./pack-microbatch.js";
+import { inRowBlocks, lossBlockRows } from "./row-blocks.js";
+import { signalInputs } from "./signal-inputs.js";
+import { teacherTensors } from "./teacher-tensors.js";
+
+export interface LossRowsOptions {
+  readonly losses: LossSet;
+  readonly requirement: SignalRequirement;
+  /** V. */
+  readonly vocabulary: number;
+  /** Rows computed at a time; the number of rows is a multiple of it. Default: `lossBlockRows`. */
+  readonly blockRows?: number;
+}
+
+/** Everything about C rows that the losses see, rows first. */
+export interface LossRows {
+  /** f32 [C,V]. */
+  readonly logits: GraphTensor;
+  /** i64 [C]. */
+  readonly targets: GraphTensor;
+  /** By `signalInputs`, in its order. */
+  readonly signal: readonly GraphTensor[];
+  /** f32 [C] each. */
+  readonly columns: readonly GraphTensor[];
+}
+
+/** What does not depend on the row. */
+export interface LossSettings {
+  /** f32 [S], the scheduled numbers; left out where there are none. */
+  readonly scalars?: GraphTensor;
+  /** The losses' own parameters. */
+  readonly owned: readonly GraphTensor[];
+}
+
+/** Declares the inputs of C rows; `suffix` ends their names. Columns are declared with `columns` only. */
+export function declareLossRows(
+  g: GraphBuilder,
+  { losses, requirement, vocabulary }: LossRowsOptions,
+  declared: {
+    readonly logits: GraphTensor;
+    readonly suffix: string;
+    readonly size: Dim;
+    readonly columns: boolean;
+  },
+): LossRows {
+  const { logits, suffix, size } = declared;
+  const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
+    g.input(`${name}${suffix}`, dtype, width === undefined ? [size] : [size, width]);
+  const signal = signalInputs(requirement, vocabulary).map(({ name, dtype, width }) =>
+    input(name, dtype, width),
+  );
+  const targets = input("targets", "i64");
+  const count = declared.columns ? losses.columnCount : 0;
+  const columns = Array.from({ length: count }, (_, at) => input(columnName(at), "f32"));
+  return { logits, targets, signal, columns };
+}
+
+/** The scheduled numbers as the input `scalars` [S], if there are any. */
+export function declareScalars(
+  g: GraphBuilder,
+  losses: LossSet,
+): { readonly scalars?: GraphTensor } {
+  const count = losses.scalarsAt(0).length;
+  return count === 0 ? {} : { scalars: g.input("scalars", "f32", [count]) };
+}
+
+export interface LossRowResults {
+  /** f32 [C], unweighted, of each loss. */
+  readonly perToken: readonly GraphTensor[];
+  /** f32 [L]: Σ coefficient·perToken of each loss. */
+  readonly sums: GraphTensor;
+  /** The gradient of Σ weight·sum by the logits, f32 [C,V]. */
+  readonly byLogits: GraphTensor;
+  /** By the losses' own parameters. */
+  readonly byOwned: readonly GraphTensor[];
+}
+
+export interface SeededRows extends LossSettings {
+  readonly rows: LossRows;
+  /** f32 [C]. */
+  readonly coefficients: GraphTensor;
+  /** f32 [L]. */
+  readonly weights: GraphTensor;
+}
+
+/** The losses of C rows and their gradient by the logits, a few rows at a time: nothing but the logits, their gradient and, if asked for,
+ * the teacher's logits is as large as [C,V], whatever the losses compute in between. */
+export function lossGradients(
+  g: GraphBuilder,
+  options: LossRowsOptions,
+  { rows, coefficients, weights, scalars, owned }: SeededRows,
+): LossRowResults {
+  const flat = [coefficients, ...flatten(rows)];
+  const shared = [weights, ...(scalars === undefined ? [] : [scalars]), ...owned];
+  const { vocabulary, blockRows = lossBlockRows(vocabulary) } = options;
+  const blocked = { rows: flat, shared, blockRows };
+  const results = inRowBlocks(g, blocked, (b, [coefficient, ...own], [weight, ...settings]) => {
+    const inputs = lossInputs(b, options, { own, settings });
+    const perToken = options.losses.perToken(b, inputs);
+    const sums = perToken.map((values) =>
+      b.reduceSum(b.mul(values, coefficient!), { keepDims: true }),
+    );
+    const total = b.concat(sums, 0);
+    const wrt = [inputs.logits, ...inputs.parameters];
+    const [byLogits, ...byOwned] = gradients(b, { outputs: [total], seeds: [weight!], wrt });
+    return { rows: [byLogits!, ...perToken], sums: [total, ...byOwned] };
+  });
+  const [byLogits, ...perToken] = results.rows;
+  const [sums, ...byOwned] = results.sums;
+  return { byLogits: byLogits!, perToken, sums: sums!, byOwned };
+}
+
+/** The losses' probes at C rows, f32 [C] each. */
+export function lossProbes(
+  g: GraphBuilder,
+  options: LossRowsOptions,
+  { rows, scalars, owned }: LossSettings & { readonly rows: LossRows },
+): readonly GraphTensor[] {
+  const shared = [...(scalars === undefined ? [] : [scalars]), ...owned];
+  const { vocabulary, blockRows = lossBlockRows(vocabulary) } = options;
+  const blocked = { rows: flatten(rows), shared, blockRows };
+  return inRowBlocks(g, blocked, (b, own, settings) => ({
+    rows: options.losses.probes(b, lossInputs(b, options, { own, settings })),
+    sums: [],
+  })).rows;
+}
+
+function flatten({ logits, targets, signal, columns }: LossRows): readonly GraphTensor[] {
+  return [logits, targets, ...signal, ...columns];
+}
+
+/** What `flatten` made flat, and the settings, under the names by which losses know them. */
+function lossInputs(
+  b: GraphBuilder,
+  { losses, requirement, vocabulary }: LossRowsOptions,
+  {
+    own,
+    settings,
+  }: { readonly own: readonly GraphTensor[]; readonly settings: readonly GraphTensor[] },
+): LossSetInputs<GraphTensor> {
+  const names = signalInputs(requirement, vocabulary).map(({ name }) => name);
+  const [logits, targets, ...rest] = own;
+  const scalarCount = losses.scalarsAt(0).length;
+  const [numbers] = settings;
+  return {
+    logits: logits!,
+    targets: targets!,
+    ...teacherTensors(new Map(names.map((name, at) => [name, rest[at]!])), requirement),
+    columns: rest.slice(names.length),
+    scalars: Array.from({ length: scalarCount }, (_, at) =>
+      b.reshape(b.slice(numbers!, 0, at, at + 1), []),
+    ),
+    parameters: settings.slice(scalarCount === 0 ? 0 : 1),
+  };
+}
