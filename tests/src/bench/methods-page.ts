@@ -1,7 +1,14 @@
 import { SEVERAL_SEEDS, type MethodConfig } from "./methods-plan.js";
 import { intervalOf, type MethodRun } from "./methods-results.js";
 
-const FIVE: readonly string[] = ["skd", "dtkd", "rlkd", "continuation-kd", "kd-nas"];
+const FIVE: readonly string[] = [
+  "skd",
+  "dtkd",
+  "rlkd",
+  "continuation-kd",
+  "continuation-kd-half",
+  "kd-nas",
+];
 
 const HEAD = `# Every method, trained
 

@@ -15,6 +15,7 @@ export const SEVERAL_SEEDS: readonly string[] = [
   "dtkd",
   "rlkd",
   "continuation-kd",
+  "continuation-kd-half",
   "kd-nas",
   "sft",
   "supervised-kd",
@@ -30,6 +31,7 @@ export const SEVERAL_SEEDS: readonly string[] = [
 /** Whose value means something else in every step, so that its fall says nothing: there only the distance to the teacher must fall. */
 export const SHIFTING: Readonly<Record<string, string>> = {
   "continuation-kd": "its target grows with φ",
+  "continuation-kd-half": "its target grows with φ",
   ctkd: "θ makes it larger",
   "on-policy-distillation": "an estimate of a policy gradient",
 };
