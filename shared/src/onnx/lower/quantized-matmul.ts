@@ -60,10 +60,13 @@ function quantizeRows(
   lowering: Lowering,
   x: string,
 ): { readonly values: string; readonly scale: string } {
-  const magnitude = lowering.emit("Abs", [x]);
-  const largest = lowering.emit("ReduceMax", [magnitude, lowering.ints([1])], {
-    attributes: { keepdims: { int: 0 } },
-  });
+  const extreme = (opType: "ReduceMax" | "ReduceMin") =>
+    lowering.emit(opType, [x, lowering.ints([1])], { attributes: { keepdims: { int: 0 } } });
+  // Two passes that only read are faster than one that writes magnitudes.
+  const largest = lowering.emit("Max", [
+    extreme("ReduceMax"),
+    lowering.emit("Neg", [extreme("ReduceMin")]),
+  ]);
   // A row of zeros has some scale too.
   const floor = lowering.emit("Max", [largest, lowering.float(1e-30)]);
   const scale = lowering.emit("Mul", [floor, lowering.float(1 / 127)]);
