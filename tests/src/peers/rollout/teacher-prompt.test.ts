@@ -46,8 +46,14 @@ describe(`${MODEL} as a teacher that knows more than the student`, () => {
       const response = tokenizer.encode(answer, { special: false });
       const prompt = chat("You are a helpful assistant that always thinks step by step.", question);
       return {
-        ...{ row, sample: 0, epoch: 0, finish: "length" as const, stats: NO_STATS },
-        ...{ prompt, teacherPrompt: chat(hint, question), response },
+        row,
+        sample: 0,
+        epoch: 0,
+        prompt,
+        teacherPrompt: chat(hint, question),
+        response,
+        finish: "length" as const,
+        stats: NO_STATS,
         authors: new Uint8Array(response.length).fill(AUTHOR.data),
       };
     });
