@@ -1,14 +1,5 @@
-import { SEVERAL_SEEDS, type MethodConfig } from "./methods-plan.js";
+import { BASELINES, FIVE, SEVERAL_SEEDS, type MethodConfig } from "./methods-plan.js";
 import { intervalOf, type MethodRun } from "./methods-results.js";
-
-const FIVE: readonly string[] = [
-  "skd",
-  "dtkd",
-  "rlkd",
-  "continuation-kd",
-  "continuation-kd-half",
-  "kd-nas",
-];
 
 const HEAD = `# Every method, trained
 
@@ -35,7 +26,7 @@ says nothing about which method is best for a language model: the papers' claims
 export function methodsPage(methods: readonly MethodConfig[], runs: readonly MethodRun[]): string {
   const sections: readonly (readonly [string, (name: string) => boolean])[] = [
     ["The five", (name) => FIVE.includes(name)],
-    ["Baselines, GKD, DistiLLM", (name) => SEVERAL_SEEDS.includes(name) && !FIVE.includes(name)],
+    ["Baselines, GKD, DistiLLM", (name) => BASELINES.includes(name)],
     ["Others", (name) => !SEVERAL_SEEDS.includes(name)],
   ];
   const tables = sections.map(([title, belongs]) => {

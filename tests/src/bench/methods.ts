@@ -70,10 +70,10 @@ interface PlannedRun {
 
 /** The first seed of all, then the second of those that get one: a part of the table is a table. */
 function planRuns(methods: readonly MethodConfig[], seeds: number): readonly PlannedRun[] {
+  const several = methods.filter(({ name }) => SEVERAL_SEEDS.includes(name));
+  const others = methods.filter(({ name }) => !SEVERAL_SEEDS.includes(name));
   return Array.from({ length: seeds }, (_, at) =>
-    methods
-      .filter(({ name }) => at === 0 || SEVERAL_SEEDS.includes(name))
-      .map((method) => ({ method, seed: at + 1 })),
+    [...several, ...(at === 0 ? others : [])].map((method) => ({ method, seed: at + 1 })),
   ).flat();
 }
 
