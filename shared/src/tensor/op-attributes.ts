@@ -102,6 +102,7 @@ export interface ElementwiseAttributes {
   readonly where: NoAttributes;
   readonly cast: { readonly dtype: DType };
   readonly stopGradient: NoAttributes;
+  readonly withGradient: NoAttributes;
 }
 
 export interface ReductionAttributes {
@@ -110,6 +111,7 @@ export interface ReductionAttributes {
   readonly reduceMax: ReduceAttributes;
   readonly reduceMin: ReduceAttributes;
   readonly argmax: AxisAttributes;
+  readonly headSum: { readonly mass: number };
   readonly cumsum: { readonly axis: number; readonly reverse: boolean };
 }
 
