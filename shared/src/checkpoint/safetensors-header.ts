@@ -27,8 +27,7 @@ export interface SafetensorsHeader {
 /** The limit of the reference implementation (safetensors 0.5, `MAX_HEADER_SIZE`). */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Element sizes by the format's names. */
-export const DTYPE_BYTES: Readonly<Record<string, number>> = {
+const DTYPE_BYTES: Readonly<Record<string, number>> = {
   ...WEIGHT_DTYPE_BYTES,
   F64: 8,
   I64: 8,

@@ -30,8 +30,7 @@ export interface OnnxValue {
 
 export interface OnnxInitializer {
   readonly name: string;
-  /** i8 occurs only here: weights of integer products. */
-  readonly dtype: DType | "i8";
+  readonly dtype: DType;
   readonly shape: readonly number[];
   readonly content: { readonly inline: ConstantData } | { readonly external: ExternalBytes };
 }

@@ -18,9 +18,16 @@ import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
 import { loadRows } from "./load-rows.js";
-import { kvBytesFor, openStudent, openTrainingEngine, type OpenStudent } from "./open-student.js";
+import {
+  kvBytesFor,
+  openStudent,
+  openTrainingEngine,
+  promptRoom,
+  type OpenStudent,
+} from "./open-student.js";
 import { openSource } from "./open-source.js";
 import { closeTeachers, openTeachers, type OpenTeachers } from "./open-teachers.js";
+import { runSizes } from "./run-sizes.js";
 import { rememberTeacher } from "./remember-teacher.js";
 import { recordSamples } from "./record-samples.js";
 import { prepareRunDirectory } from "./run-directory.js";
@@ -46,7 +53,6 @@ export interface TrainRunResult {
 /** A whole run: everything is checked before the first step, everything that was opened is closed behind the last. */
 export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult> {
   const { config, note } = options;
-  const losses = new LossSet(config.losses);
   const student = await openStudent(config.student.model, {
     revision: config.student.revision,
     stopIds: config.rollout.stopIds,
@@ -59,7 +65,9 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
   const { abort } = options;
   const teachers = await openTeachers({ config, student: student.handshake, note, abort });
   try {
-    const longestRow = longestForTeachers(train, config);
+    const losses = new LossSet(config.losses, runSizes(student, teachers));
+    const maxLength = promptRoom(config, student.config.contextLength) + config.rollout.maxResponse;
+    const longestRow = longestOf(train, config, maxLength);
     for (const [name, { description }] of teachers) {
       checkTeacherLimits(description, {
         requirements: requirementsOf(losses.requirement(0), name, config),
@@ -190,11 +198,7 @@ function kvMemoryFor({ rollout, evaluation }: RunConfig, { student, train, held 
   return kvBytesFor(student.config, rows, length);
 }
 
-/** Tokens of the longest sequence that a teacher may be shown. */
-function longestForTeachers({ rows }: Dataset, { rollout }: RunConfig): number {
-  const longest = rows.reduce(
-    (max, { prompt, teacherPrompt }) => Math.max(max, (teacherPrompt ?? prompt).length),
-    0,
-  );
-  return longest + rollout.maxResponse;
+function longestOf({ rows }: Dataset, { rollout }: RunConfig, bound: number): number {
+  const longest = rows.reduce((max, { prompt }) => Math.max(max, prompt.length), 0);
+  return Math.min(bound, longest + rollout.maxResponse);
 }

@@ -1,7 +1,7 @@
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { atomLaws, bounded, total } from "./atoms.js";
+import { atomLaws, klFromTeacher, type AtomLaws } from "./atoms.js";
 import { divergenceOptions, divergenceRequirement } from "./divergence-options.js";
 import type { LossDefinition } from "./loss-definition.js";
 
@@ -32,31 +32,24 @@ export const truncatedForwardKl: LossDefinition<z.output<typeof options>> = {
     // Another loss may have asked for a longer list.
     const k = Math.min(chosen.topK, inputs.teacher.top?.ids.shape[1] as number);
     const listed = (x: typeof laws.teacher) => ops.slice(x, 1, 0, k); // [n,k]
-    const kept = { logP: listed(laws.teacher), logQ: listed(laws.student) };
-    const { logP, logQ } = normalised(ops, kept, chosen.normalise);
-    const value = total(ops, ops.mul(ops.exp(logP), ops.sub(bounded(ops, logP), logQ)));
+    const kept = { teacher: listed(laws.teacher), student: listed(laws.student) };
+    const value = klFromTeacher(ops, normalised(ops, kept, chosen.normalise));
     return chosen.clampAtZero ? ops.relu(value) : value;
   },
 };
 
-/** f32 [n,k], not of sum 1. */
-interface ListedLaws<T> {
-  readonly logP: T;
-  readonly logQ: T;
-}
-
 function normalised<T extends Tensor>(
   ops: TensorOps<T>,
-  { logP, logQ }: ListedLaws<T>,
+  { teacher, student }: AtomLaws<T>,
   how: "none" | "teacher" | "both",
-): ListedLaws<T> {
+): AtomLaws<T> {
   switch (how) {
     case "none":
-      return { logP, logQ };
+      return { teacher, student };
     case "teacher":
-      return { logP: ops.logSoftmax(logP, 1), logQ };
+      return { teacher: ops.logSoftmax(teacher, 1), student };
     case "both":
-      return { logP: ops.logSoftmax(logP, 1), logQ: ops.logSoftmax(logQ, 1) };
+      return { teacher: ops.logSoftmax(teacher, 1), student: ops.logSoftmax(student, 1) };
     default:
       return unreachable(how);
   }

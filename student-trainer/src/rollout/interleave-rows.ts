@@ -128,7 +128,7 @@ class InterleavedWriter {
         signal: typeof signal === "function" ? signal(order) : signal,
         runSeed: settings.runSeed,
         rngKey: rngKeyOfOrder(order),
-        prompt: order.teacherPrompt ?? order.prompt,
+        prompt: order.prompt,
         maxResponse: settings.maxResponse,
       });
       const row = new DraftRow(order, engine.newCache(), settings);

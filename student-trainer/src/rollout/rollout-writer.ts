@@ -127,10 +127,7 @@ export class RolloutWriter {
     const signal = ownIds ? NO_SIGNAL : spec;
     const writing = teacherNamed(teachers, writer).generate({
       abort,
-      items: orders.map((order) => ({
-        prompt: order.teacherPrompt ?? order.prompt,
-        rngKey: rngKeyOfOrder(order),
-      })),
+      items: orders.map((order) => ({ prompt: order.prompt, rngKey: rngKeyOfOrder(order) })),
       sampling: toSamplingParams(config.teacherSampling),
       maxResponse: config.maxResponse,
       stopIds,
@@ -226,7 +223,7 @@ function toGivenRollout(order: RolloutOrder): Rollout {
 }
 
 function toRollout(
-  { row, sample, epoch, teacher, prompt, teacherPrompt }: RolloutOrder,
+  { row, sample, epoch, teacher, prompt }: RolloutOrder,
   response: Uint32Array,
   author: keyof typeof AUTHOR,
   finish: "stop" | "length",
@@ -237,7 +234,6 @@ function toRollout(
     epoch,
     ...(teacher === undefined ? {} : { teacher }),
     prompt,
-    ...(teacherPrompt === undefined ? {} : { teacherPrompt }),
     response,
     authors: new Uint8Array(response.length).fill(AUTHOR[author]),
     finish,

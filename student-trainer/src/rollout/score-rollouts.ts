@@ -60,9 +60,8 @@ export async function scoreRollouts(
   return { rollouts: scored, teacherWaitMs: performance.now() - began };
 }
 
-/** Puts a signal where losses look for it, its rows counted from the end of the student's prompt. */
-export function placeSignal(rollout: Rollout, role: TeacherName, own: TeacherSignal): Rollout {
-  const signal = { ...own, from: rollout.prompt.length };
+/** Puts a signal where losses look for it. */
+export function placeSignal(rollout: Rollout, role: TeacherName, signal: TeacherSignal): Rollout {
   if (role === undefined) return { ...rollout, signal };
   return { ...rollout, signals: { ...rollout.signals, [role]: signal } };
 }
@@ -91,11 +90,10 @@ function askFor(
   { rollout, role, spec, studentTopK }: Missing,
   { teachers, runSeed }: ScoreOptions,
 ): Promise<ScoreAnswer> {
-  const { atIds, response } = rollout;
-  const prompt = rollout.teacherPrompt ?? rollout.prompt;
+  const { atIds, prompt, response } = rollout;
   const teacher = teacherNamed(teachers, role ?? rollout.teacher);
   return teacher.score({
-    tokens: joinTokens({ prompt, response }),
+    tokens: joinTokens(rollout),
     from: prompt.length,
     signal: spec,
     runSeed,

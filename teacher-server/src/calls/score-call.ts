@@ -79,9 +79,7 @@ export class ScoreCall implements LiveCall {
     try {
       this.#context.assertAccepting();
       this.#assertRoom(raw.id);
-      const item = admitScoreItem(raw, this.#context.limits);
-      this.#stream.budget.admit(item.tokens.length);
-      this.#submit(item);
+      this.#submit(admitScoreItem(raw, this.#context.limits));
     } catch (caught) {
       this.#refuse(raw.id, TandemError.from(caught));
     }
