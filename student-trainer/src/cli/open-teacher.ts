@@ -64,14 +64,12 @@ function createNotes(note: (text: string) => void): (event: TeacherEvent) => voi
     switch (event.kind) {
       case "connected":
         return note(`teacher ${event.model} at ${event.address}`);
-      case "numerics-changed":
-        return note(
-          `teacher ${event.address} computes otherwise (${event.numericsId}): results may differ in their last bits`,
-        );
+      case "refused":
+        return note(`teacher ${event.address} is left out: ${why(event.error)}`);
       case "retry":
         if (performance.now() - last < NOTE_EVERY_MS) return;
         last = performance.now();
-        return note(`waiting for the teacher at ${event.address}: ${why(event.error)}`);
+        return note(`the teacher at ${event.address} does not answer: ${why(event.error)}`);
       default:
         return unreachable(event);
     }

@@ -5,7 +5,7 @@ import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js"
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { TeacherName } from "../losses/loss-teachers.js";
-import type { TeacherDescription } from "../teacher/teacher-connection.js";
+import type { TeacherDescription } from "../teacher/teacher-description.js";
 
 type Remembered = Pick<TeacherDescription, "model" | "weightsDigest" | "numericsId">;
 

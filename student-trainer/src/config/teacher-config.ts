@@ -10,7 +10,9 @@ export const teacherSchema = z.strictObject({
   address: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
     .optional()
-    .describe("host:port of teacher-server, or several replicas of the same teacher"),
+    .describe(
+      "host:port of teacher-server, or a list of replicas of the same teacher; dns:///name:port stands for all addresses of a name",
+    ),
   tls: z
     .strictObject({
       caFile: z
@@ -59,6 +61,21 @@ export const teacherSchema = z.strictObject({
     TEACHER_DEFAULTS.retryTimeoutMs,
     "How long a teacher that does not answer is waited for",
   ),
+  keepaliveMs: ms(
+    TEACHER_DEFAULTS.keepaliveMs,
+    "Silence after which a connection is probed; without an answer within half of that it is lost",
+  ),
+  hedgeAfterMs: z
+    .int()
+    .min(0)
+    .default(TEACHER_DEFAULTS.hedgeAfterMs)
+    .describe("A score unanswered for so long is asked of a second replica too; 0 = never"),
+  retryBudget: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(TEACHER_DEFAULTS.retryBudget)
+    .describe("Repeats to an overloaded teacher, and hedges, per answer"),
 });
 
 /** Further teachers, by the names that losses, rollouts and rows give them. */

@@ -1,11 +1,10 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
-import { initialValues } from "../losses/initial-values.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 import { minibatchColumns } from "../training/minibatch-columns.js";
 import { packMicrobatch } from "../training/pack-microbatch.js";
-import { blockRowsOf } from "../training/loss-rows.js";
+import { lossBlockRows } from "../training/row-blocks.js";
 import { signalInputs } from "../training/signal-inputs.js";
 import type { LossEvaluation } from "./evaluate-loss.js";
 
@@ -28,16 +27,14 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
   const given = evaluation.parameters ?? {};
   const known = losses.parameters.map(({ name }) => parameterKey(name));
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
-  const initial = initialValues(losses.parameters);
-  const feeds = losses.parameters.map(({ name, shape }, at) => {
-    const values = given[parameterKey(name)] ?? initial[at]!;
-    if (values.length !== initial[at]!.length)
-      unknown.push(`${parameterKey(name)} of ${values.length}`);
+  const feeds = losses.parameters.map(({ name, shape, initial }) => {
+    const values = given[parameterKey(name)] ?? initial;
+    if (values.length !== initial.length) unknown.push(`${parameterKey(name)} of ${values.length}`);
     return [name, f32Tensor(Float32Array.from(values), shape)] as const;
   });
   if (unknown.length > 0) {
     const owned = losses.parameters.map(
-      ({ name }, at) => `${parameterKey(name)} of ${initial[at]!.length}`,
+      ({ name, initial }) => `${parameterKey(name)} of ${initial.length}`,
     );
     throw new TandemError(
       "INVALID_ARGUMENT",
@@ -79,8 +76,7 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     signalInputs: signalInputs(requirement, vocabulary),
     positionMultiple: 1,
     chunkRows: rows,
-    blockRows: blockRowsOf({ losses, vocabulary }),
-    keepSequences: losses.keepsSequences,
+    blockRows: lossBlockRows(vocabulary),
   });
   const own = Object.entries(feeds).flatMap(([name, tensor]) =>
     name.endsWith(".0") ? [[name.slice(0, -2), tensor] as const] : [],

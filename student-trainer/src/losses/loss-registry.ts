@@ -9,23 +9,16 @@ import { akl } from "./akl.js";
 import { atkd } from "./atkd.js";
 import { continuationKd } from "./continuation-kd.js";
 import { ctkd } from "./ctkd.js";
-import { dacKl } from "./dac-kl.js";
 import { dist } from "./dist.js";
 import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
-import { hiddenRelations } from "./hidden-relations.js";
-import { hiddenStates } from "./hidden-states.js";
-import { kdNas } from "./kd-nas.js";
-import { okd } from "./okd.js";
 import { ranking } from "./ranking.js";
 import { rlkd } from "./rlkd.js";
 import { rsKd } from "./rs-kd.js";
 import { sampledReverseKl } from "./sampled-reverse-kl.js";
 import { skewForwardKl } from "./skew-forward-kl.js";
 import { skewReverseKl } from "./skew-reverse-kl.js";
-import { spanProducts } from "./span-products.js";
 import { speckd } from "./speckd.js";
-import { swing } from "./swing.js";
 import { totalVariation } from "./total-variation.js";
 import { truncatedForwardKl } from "./truncated-forward-kl.js";
 import { uld } from "./uld.js";
@@ -36,16 +29,15 @@ import type {
   LossRequirement,
   MinibatchPosition,
 } from "./loss-definition.js";
-import { EXAMPLE_SIZES, type ModelSizes } from "./model-sizes.js";
 import { reverseKl } from "./reverse-kl.js";
 
 /** A loss whose options are chosen. */
 export interface ConfiguredLoss {
   readonly name: string;
-  readonly requirement: (sizes: ModelSizes) => LossRequirement;
+  readonly requirement: LossRequirement;
   /** May it be given several teachers? */
   readonly takesSeveralTeachers: boolean;
-  readonly parameters: (sizes: ModelSizes) => Readonly<Record<string, LossParameter>>;
+  readonly parameters: Readonly<Record<string, LossParameter>>;
   readonly columns: {
     readonly names: readonly string[];
     readonly compute: (
@@ -94,13 +86,6 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(speckd),
   entry(dpkd),
   entry(uld),
-  entry(dacKl),
-  entry(spanProducts),
-  entry(swing),
-  entry(okd),
-  entry(hiddenStates),
-  entry(hiddenRelations),
-  entry(kdNas),
   entry(sampledReverseKl),
   entry(rsKd),
   entry(truncatedForwardKl),
@@ -137,11 +122,11 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     const options = parsed.data;
     return {
       name,
-      requirement: (sizes) => definition.requires(options, sizes),
+      requirement: definition.requires(options),
       takesSeveralTeachers: definition.teachers === "several",
-      parameters: (sizes) => definition.parameters?.(options, sizes) ?? {},
+      parameters: definition.parameters?.(options) ?? {},
       columns: {
-        names: columnNames(definition, options),
+        names: definition.columns?.names ?? [],
         compute: (positions, progress) =>
           definition.columns?.compute(positions, options, progress) ?? [],
       },
@@ -154,15 +139,7 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     summary: definition.summary,
     source: definition.source,
     options: definition.options,
-    requires: definition.requires(definition.options.parse({}), EXAMPLE_SIZES),
+    requires: definition.requires(definition.options.parse({})),
   });
   return { name, configure, describe };
-}
-
-function columnNames<Options>(
-  { columns }: LossDefinition<Options>,
-  options: Options,
-): readonly string[] {
-  const names = columns?.names ?? [];
-  return typeof names === "function" ? names(options) : names;
 }

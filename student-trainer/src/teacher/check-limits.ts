@@ -2,7 +2,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { TeacherRequirement } from "../losses/loss-set.js";
 import type { RolloutConfig } from "../rollout/rollout-config.js";
-import type { TeacherDescription } from "./teacher-connection.js";
+import type { TeacherDescription } from "./teacher-description.js";
 
 export interface PlannedUse {
   /** Each of them may be asked. */

@@ -1,7 +1,7 @@
 import { compareManifests } from "@tandem/shared/tokenizer/fingerprint.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
-import type { TeacherDescription } from "./teacher-connection.js";
+import type { TeacherDescription } from "./teacher-description.js";
 
 /** The student's side of the handshake. */
 export interface StudentTokenizer {

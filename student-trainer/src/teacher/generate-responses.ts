@@ -12,8 +12,9 @@ import { Backoff } from "./backoff.js";
 import { responsePositions } from "./response-positions.js";
 import { pause } from "./pause.js";
 import { readFrames } from "./read-frames.js";
+import type { Replica } from "./replica.js";
+import type { ReplicaPool } from "./replica-pool.js";
 import { fromItemError, fromServiceError, isConnectionFailure } from "./rpc-error.js";
-import type { TeacherConnection } from "./teacher-connection.js";
 import type { TeacherOptions } from "./teacher-options.js";
 import { toWireSampling, toWireSpec } from "./to-wire.js";
 
@@ -42,49 +43,91 @@ interface Draft {
   done?: GeneratedResponse;
 }
 
-/** The teacher writes responses. What was unfinished when a stream was lost is written again from its prompt: same keys, same tokens.
+/** The teacher writes responses, shared out to the replicas that serve. What was unfinished when a stream was lost is written again from its prompt: same keys, same tokens.
  * @throws TandemError UNAVAILABLE after teacher.retryTimeoutMs without progress, or what the server says of an item. */
 export async function generateResponses(
-  connection: TeacherConnection,
+  pool: ReplicaPool,
   teacher: TeacherOptions,
   order: GenerateOrder,
 ): Promise<GeneratedResponse[]> {
   const drafts: Draft[] = order.items.map(() => ({ tokens: [], frames: [] }));
   const backoff = new Backoff({ timeoutMs: teacher.retryTimeoutMs, random: teacher.random });
-  while (drafts.some(({ done }) => done === undefined)) {
-    let error: TandemError | undefined;
-    try {
-      await connection.describe();
-      error = await generateOnce(connection, teacher, order, drafts, () => backoff.reset());
-    } catch (caught) {
-      error = TandemError.from(caught);
-    }
-    if (error === undefined) continue;
+  for (;;) {
+    const unfinished = drafts.flatMap(({ done }, i) => (done === undefined ? [i] : []));
+    if (unfinished.length === 0) return drafts.map(({ done }) => done as GeneratedResponse);
+    const replicas = await servingReplicas(pool, teacher, order.abort);
+    const shares = replicas.map((replica, r) => ({
+      replica,
+      items: unfinished.filter((_, i) => i % replicas.length === r),
+    }));
+    const errors = await Promise.all(
+      shares
+        .filter(({ items }) => items.length > 0)
+        .map((share) => generateShare(share, { teacher, order, drafts }, () => backoff.reset())),
+    );
     if (order.abort?.aborted === true) throw new TandemError("CANCELLED", "interrupted");
-    const delayMs =
-      error.retryable || isConnectionFailure(error) ? backoff.next(error.retryDelayMs) : undefined;
+    const failures = errors.filter((error) => error !== undefined);
+    const error = failures.find((each) => !mayRepeat(each)) ?? failures[0];
+    if (error === undefined) continue;
+    const delayMs = mayRepeat(error) ? backoff.next(error.retryDelayMs) : undefined;
     if (delayMs === undefined) throw error;
-    teacher.onEvent?.({ kind: "retry", address: connection.address, delayMs, error });
-    connection.rotate();
     await pause(delayMs, order.abort);
   }
-  return drafts.map(({ done }) => done as GeneratedResponse);
 }
 
-/** One call for all that is unfinished; the error that ended it or one of its items, if any. */
-function generateOnce(
-  connection: TeacherConnection,
+function mayRepeat(error: TandemError): boolean {
+  return error.retryable || isConnectionFailure(error);
+}
+
+/** @throws TandemError UNAVAILABLE when none serves for `retryTimeoutMs`; at once when none is our teacher. */
+async function servingReplicas(
+  pool: ReplicaPool,
   teacher: TeacherOptions,
-  order: GenerateOrder,
-  drafts: readonly Draft[],
+  abort: AbortSignal | undefined,
+): Promise<readonly Replica[]> {
+  const serving = () => pool.replicas.filter(({ room }) => room > 0);
+  await pool.until(
+    () => serving().length > 0 || pool.refusal !== undefined,
+    teacher.retryTimeoutMs,
+    abort,
+  );
+  const replicas = serving();
+  if (replicas.length > 0) return replicas;
+  throw pool.refusal ?? pool.lossOf(teacher.retryTimeoutMs);
+}
+
+interface Share {
+  readonly replica: Replica;
+  /** Indices of the order's items. */
+  readonly items: readonly number[];
+}
+
+interface Work {
+  readonly teacher: TeacherOptions;
+  readonly order: GenerateOrder;
+  readonly drafts: readonly Draft[];
+}
+
+/** One call to one replica; the error that ended it or one of its items, if any. */
+function generateShare(
+  { replica, items }: Share,
+  { teacher, order, drafts }: Work,
   onProgress: () => void,
 ): Promise<TandemError | undefined> {
-  const { address } = connection;
-  const request = toRequest(order, drafts, teacher);
+  const { address } = replica;
+  const request = toRequest(order, { drafts, items }, teacher);
   const deadline = Date.now() + teacher.streamTimeoutMs;
   return new Promise((resolve) => {
     let itemError: TandemError | undefined;
-    const call = connection.client.Generate(request, { deadline });
+    const call = replica.client.Generate(request, { deadline });
+    const cancel = () => call.cancel();
+    order.abort?.addEventListener("abort", cancel);
+    const end = (error: TandemError | undefined): void => {
+      order.abort?.removeEventListener("abort", cancel);
+      if (error !== undefined && mayRepeat(error)) replica.lost();
+      else replica.succeeded();
+      resolve(error);
+    };
     call.on("data", (message: GenerateResponse__Output) => {
       onProgress();
       try {
@@ -96,32 +139,34 @@ function generateOnce(
         call.cancel();
       }
     });
-    call.on("error", (error: ServiceError) =>
-      resolve(itemError ?? fromServiceError(error, address)),
-    );
-    call.on("end", () => resolve(itemError ?? missingOf(drafts, address)));
+    call.on("error", (error: ServiceError) => end(itemError ?? fromServiceError(error, address)));
+    call.on("end", () => end(itemError ?? missingOf(drafts, items, address)));
   });
 }
 
-function missingOf(drafts: readonly Draft[], address: string): TandemError | undefined {
-  const missing = drafts.filter(({ done }) => done === undefined).length;
+function missingOf(
+  drafts: readonly Draft[],
+  items: readonly number[],
+  address: string,
+): TandemError | undefined {
+  const missing = items.filter((i) => drafts[i]?.done === undefined).length;
   if (missing === 0) return undefined;
   return new TandemError("UNAVAILABLE", `teacher ${address} left ${missing} responses unfinished`);
 }
 
 function toRequest(
   order: GenerateOrder,
-  drafts: readonly Draft[],
+  { drafts, items }: { readonly drafts: readonly Draft[]; readonly items: readonly number[] },
   teacher: TeacherOptions,
 ): GenerateRequest {
-  const items = order.items.flatMap(({ rngKey, prompt }, sequence) => {
-    const draft = drafts[sequence] as Draft;
-    draft.tokens.length = 0;
-    draft.frames.length = 0;
-    return draft.done === undefined ? [{ sequence, rngKey, prompt: u32ToBytes(prompt) }] : [];
-  });
   return {
-    items,
+    items: items.map((sequence) => {
+      const { rngKey, prompt } = order.items[sequence] as GenerateOrder["items"][number];
+      const draft = drafts[sequence] as Draft;
+      draft.tokens.length = 0;
+      draft.frames.length = 0;
+      return { sequence, rngKey, prompt: u32ToBytes(prompt) };
+    }),
     sampling: toWireSampling(order.sampling),
     maxResponse: order.maxResponse,
     stopIds: [...order.stopIds],

@@ -1,3 +1,5 @@
+import { performance } from "node:perf_hooks";
+
 import type { Draft } from "@tandem/proto/gen/tandem/v1/Draft.js";
 import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
 import type { InterleaveResponse__Output } from "@tandem/proto/gen/tandem/v1/InterleaveResponse.js";
@@ -6,9 +8,12 @@ import type { Open } from "@tandem/proto/gen/tandem/v1/Open.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { Backoff } from "./backoff.js";
-import { RetryingStream } from "./retrying-stream.js";
+import { repeatDelay } from "./repeat-delay.js";
+import type { Replica } from "./replica.js";
+import type { ReplicaPool } from "./replica-pool.js";
+import { RetryBudget } from "./retry-budget.js";
 import { fromItemError } from "./rpc-error.js";
-import type { TeacherConnection } from "./teacher-connection.js";
+import { StreamLanes, type Lane } from "./stream-lanes.js";
 import type { TeacherOptions } from "./teacher-options.js";
 import {
   TeacherSequence,
@@ -33,32 +38,46 @@ export interface OpenSequence {
 interface Entry {
   readonly sequence: TeacherSequence;
   readonly backoff: Backoff;
+  /** Where its session is, if it has one. */
+  lane?: Lane<InterleaveRequest>;
+  /** Runs while the sequence waits to be opened again. */
   timer?: NodeJS.Timeout;
+  /** Where it failed last. */
+  avoid?: Replica;
 }
 
-/** Writes many sequences with the teacher on one stream. Everything sent within one turn of the event loop's microtasks travels in one message. */
+interface Mail {
+  readonly opens: Open[];
+  readonly drafts: Draft[];
+  readonly closes: number[];
+}
+
+/** Writes many sequences with the teacher, each on one replica as long as that serves. Everything sent to a replica within one turn of the event loop's microtasks travels in one message. */
 export class InterleaveStream {
   readonly #teacher: TeacherOptions;
   readonly #wire: WireFormat;
-  readonly #stream: RetryingStream<InterleaveRequest, InterleaveResponse__Output>;
+  readonly #budget: RetryBudget;
+  readonly #lanes: StreamLanes<InterleaveRequest, InterleaveResponse__Output>;
   readonly #entries = new Set<Entry>();
   readonly #byWireId = new Map<number, Entry>();
   #nextWireId = 1;
-  #outbox: { opens: Open[]; drafts: Draft[]; closes: number[] } | undefined;
+  readonly #mail = new Map<Lane<InterleaveRequest>, Mail>();
 
-  constructor(connection: TeacherConnection, teacher: TeacherOptions, vocabSize: number) {
+  constructor(pool: ReplicaPool, teacher: TeacherOptions, vocabSize: number) {
     this.#teacher = teacher;
     this.#wire = { ...teacher, vocabSize };
-    this.#stream = new RetryingStream({
-      connection,
+    this.#budget = new RetryBudget(teacher.retryBudget, performance.now());
+    this.#lanes = new StreamLanes({
+      pool,
       teacher,
       call: (client, options) => client.Interleave(options),
       handlers: {
-        onOpen: () => this.#reopenAll(),
-        onMessage: (message) => this.#take(message),
-        onLost: () => this.#forgetSessions(),
-        onFatal: (error) => this.#failAll(error),
-        pendingSince: () => this.#pendingSince(),
+        onMessage: (message, lane) => this.#take(message, lane),
+        onLost: (lane) => this.#forget(lane),
+        onUsable: () => this.#placeAll(),
+        onGiveUp: (error) => this.#failAll(error),
+        pendingSince: (lane) => this.#pendingSince(lane),
+        isPending: () => [...this.#entries].some(isPending),
       },
     });
   }
@@ -77,7 +96,7 @@ export class InterleaveStream {
   }
 
   close(): void {
-    this.#stream.close();
+    this.#lanes.close();
     this.#failAll(new TandemError("CANCELLED", "the connection to the teacher was closed"));
   }
 
@@ -85,11 +104,12 @@ export class InterleaveStream {
     if (!this.#entries.has(entry)) {
       throw new TandemError("FAILED_PRECONDITION", "draft of a sequence that was closed");
     }
-    const isLost = entry.sequence.wireId === undefined;
+    // A sequence leaves a replica that stops serving when it next has something to say.
+    if (entry.lane !== undefined && !this.#lanes.accepts(entry.lane)) this.#endSession(entry);
     const { answer, message } = entry.sequence.add(block);
-    if (!this.#stream.isOpen) this.#stream.ensureOpen();
-    else if (message !== undefined) this.#mailbox().drafts.push(message);
-    else if (isLost && entry.timer === undefined) this.#reopen(entry);
+    if (message !== undefined && entry.lane !== undefined)
+      this.#mailTo(entry.lane).drafts.push(message);
+    else this.#place(entry);
     return answer;
   }
 
@@ -100,42 +120,46 @@ export class InterleaveStream {
   }
 
   #endSession(entry: Entry): void {
+    const id = entry.sequence.wireId;
+    const { lane } = entry;
+    this.#loseSession(entry);
+    if (id !== undefined && lane !== undefined) this.#mailTo(lane).closes.push(id);
+  }
+
+  #loseSession(entry: Entry): void {
     clearTimeout(entry.timer);
     delete entry.timer;
-    const id = entry.sequence.wireId;
-    if (id === undefined) return;
+    if (entry.lane !== undefined) entry.lane.load--;
+    delete entry.lane;
+    if (entry.sequence.wireId !== undefined) this.#byWireId.delete(entry.sequence.wireId);
     entry.sequence.wireId = undefined;
-    this.#byWireId.delete(id);
-    if (this.#stream.isOpen) this.#mailbox().closes.push(id);
   }
 
-  #reopenAll(): void {
-    for (const entry of this.#entries) {
-      if (entry.sequence.pendingSince !== undefined) this.#reopen(entry);
-    }
+  #placeAll(): void {
+    for (const entry of this.#entries) this.#place(entry);
   }
 
-  /** Under an id that was never used on this stream, so that answers to the lost session cannot be mistaken. */
-  #reopen(entry: Entry): void {
+  /** Opens a session for what is unanswered, with all that is kept, under an id that was never used, so that answers to a lost session cannot be mistaken. */
+  #place(entry: Entry): void {
+    if (entry.lane !== undefined || entry.timer !== undefined || !isPending(entry)) return;
+    const lane = this.#lanes.choose(entry.avoid);
+    if (lane === undefined) return;
     const id = this.#nextWireId++;
     this.#byWireId.set(id, entry);
+    entry.lane = lane;
+    lane.load++;
     const { open, drafts } = entry.sequence.open(id);
-    const mailbox = this.#mailbox();
-    mailbox.opens.push(open);
-    mailbox.drafts.push(...drafts);
+    const mail = this.#mailTo(lane);
+    mail.opens.push(open);
+    mail.drafts.push(...drafts);
   }
 
-  #forgetSessions(): void {
-    this.#byWireId.clear();
-    this.#outbox = undefined;
-    for (const entry of this.#entries) {
-      entry.sequence.wireId = undefined;
-      clearTimeout(entry.timer);
-      delete entry.timer;
-    }
+  #forget(lane: Lane<InterleaveRequest>): void {
+    this.#mail.delete(lane);
+    for (const entry of this.#entries) if (entry.lane === lane) this.#loseSession(entry);
   }
 
-  #take(message: InterleaveResponse__Output): void {
+  #take(message: InterleaveResponse__Output, { replica }: Lane<InterleaveRequest>): void {
     // A `stale` needs no handling: the replacement that made the draft stale has settled it already.
     for (const verdict of message.verdicts) {
       const entry = this.#byWireId.get(verdict.sequence);
@@ -143,14 +167,17 @@ export class InterleaveStream {
       try {
         entry.sequence.takeVerdict(verdict);
         entry.backoff.reset();
+        delete entry.avoid;
+        this.#budget.answered();
+        replica.succeeded();
       } catch (caught) {
         this.#fail(entry, TandemError.from(caught));
       }
     }
-    for (const error of message.errors) this.#takeError(error);
+    for (const error of message.errors) this.#takeError(error, replica);
   }
 
-  #takeError(item: ItemError__Output): void {
+  #takeError(item: ItemError__Output, replica: Replica): void {
     const entry = this.#byWireId.get(item.id);
     if (entry === undefined) return;
     // About a draft that was overtaken: nobody waits for it.
@@ -158,15 +185,18 @@ export class InterleaveStream {
     const error = fromItemError(item);
     // NOT_FOUND: the session was evicted or its lease ran out. CANCELLED: the server gave it up.
     const lost = error.retryable || error.code === "NOT_FOUND" || error.code === "CANCELLED";
-    const delayMs = lost ? entry.backoff.next(error.retryDelayMs) : undefined;
+    const delayMs = lost
+      ? repeatDelay(error, { backoff: entry.backoff, budget: this.#budget, replica })
+      : undefined;
     if (delayMs === undefined) {
       this.#fail(entry, error);
       return;
     }
     this.#endSession(entry);
+    if (error.code !== "NOT_FOUND") entry.avoid = replica;
     entry.timer = setTimeout(() => {
       delete entry.timer;
-      if (this.#stream.isOpen && entry.sequence.pendingSince !== undefined) this.#reopen(entry);
+      this.#place(entry);
     }, delayMs);
   }
 
@@ -176,39 +206,46 @@ export class InterleaveStream {
   }
 
   #failAll(error: TandemError): void {
-    this.#forgetSessions();
-    for (const entry of this.#entries) entry.sequence.fail(error);
+    for (const entry of this.#entries) this.#fail(entry, error);
   }
 
-  #pendingSince(): number | undefined {
+  #pendingSince(lane: Lane<InterleaveRequest>): number | undefined {
     let oldest: number | undefined;
-    for (const { sequence } of this.#entries) {
-      const since = sequence.pendingSince;
+    for (const entry of this.#entries) {
+      if (entry.lane !== lane) continue;
+      const since = entry.sequence.pendingSince;
       if (since !== undefined && (oldest === undefined || since < oldest)) oldest = since;
     }
     return oldest;
   }
 
-  #mailbox(): { opens: Open[]; drafts: Draft[]; closes: number[] } {
-    if (this.#outbox === undefined) {
-      this.#outbox = { opens: [], drafts: [], closes: [] };
-      queueMicrotask(() => this.#flush());
+  #mailTo(lane: Lane<InterleaveRequest>): Mail {
+    let mail = this.#mail.get(lane);
+    if (mail === undefined) {
+      mail = { opens: [], drafts: [], closes: [] };
+      this.#mail.set(lane, mail);
+      queueMicrotask(() => this.#flush(lane));
     }
-    return this.#outbox;
+    return mail;
   }
 
-  #flush(): void {
-    const outbox = this.#outbox;
-    this.#outbox = undefined;
-    if (outbox === undefined || !this.#stream.isOpen) return;
-    // A reopened session's drafts are in the outbox behind its open; order across messages is kept.
-    for (const opens of inChunks(outbox.opens, (open) => bytesOf(open.prompt, open.response))) {
-      this.#stream.send({ opens });
+  #flush(lane: Lane<InterleaveRequest>): void {
+    const mail = this.#mail.get(lane);
+    // The stream was lost meanwhile.
+    if (mail === undefined) return;
+    this.#mail.delete(lane);
+    // A reopened session's drafts are in the mail behind its open; order across messages is kept.
+    for (const opens of inChunks(mail.opens, (open) => bytesOf(open.prompt, open.response))) {
+      lane.send({ opens });
     }
     const size = (draft: Draft) => bytesOf(draft.tokens, draft.atIds, draft.atOffsets);
-    for (const drafts of inChunks(outbox.drafts, size)) this.#stream.send({ drafts });
-    if (outbox.closes.length > 0) this.#stream.send({ closes: outbox.closes });
+    for (const drafts of inChunks(mail.drafts, size)) lane.send({ drafts });
+    if (mail.closes.length > 0) lane.send({ closes: mail.closes });
   }
+}
+
+function isPending({ sequence }: Entry): boolean {
+  return sequence.pendingSince !== undefined;
 }
 
 function bytesOf(...fields: readonly (Uint8Array | string | undefined)[]): number {

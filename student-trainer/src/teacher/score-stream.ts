@@ -10,11 +10,15 @@ import { u32ToBytes } from "./u32-bytes.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
 import { Backoff } from "./backoff.js";
+import { repeatDelay } from "./repeat-delay.js";
+import type { Replica } from "./replica.js";
+import type { ReplicaPool } from "./replica-pool.js";
 import { responsePositions } from "./response-positions.js";
 import { readFrames } from "./read-frames.js";
-import { RetryingStream } from "./retrying-stream.js";
+import { RetryBudget } from "./retry-budget.js";
 import { fromItemError } from "./rpc-error.js";
-import type { TeacherConnection, TeacherDescription } from "./teacher-connection.js";
+import { StreamLanes, type Lane } from "./stream-lanes.js";
+import type { TeacherDescription } from "./teacher-description.js";
 import type { TeacherOptions } from "./teacher-options.js";
 import { toWireSpec } from "./to-wire.js";
 
@@ -37,46 +41,61 @@ export interface ScoreAnswer {
   readonly reusedPositions: number;
 }
 
-interface Pending {
-  readonly id: number;
+interface Item {
   readonly question: ScoreQuestion;
-  readonly frames: SignalFrame__Output[];
   readonly backoff: Backoff;
   readonly resolve: (answer: ScoreAnswer) => void;
   readonly reject: (error: TandemError) => void;
-  sentAt: number;
-  state: "waiting" | "sent" | "delayed";
+  /** The question as it was sent, to one replica or with a hedge to two. */
+  readonly copies: Set<Copy>;
+  /** Runs while the item waits to be repeated or to be hedged. */
   timer?: NodeJS.Timeout;
+  /** Where it failed last. */
+  avoid?: Replica;
 }
 
-/** Many questions in flight on one stream, each answered by its own promise; a lost stream is only a delay. */
+interface Copy {
+  readonly id: number;
+  readonly item: Item;
+  readonly lane: Lane<ScoreRequest>;
+  readonly frames: SignalFrame__Output[];
+  readonly sentAt: number;
+}
+
+/** Many questions in flight on one stream per replica, each answered by its own promise; a lost stream is only a delay. */
 export class ScoreStream {
   readonly #teacher: TeacherOptions;
   readonly #vocabSize: number;
   readonly #maxInFlight: number;
-  readonly #stream: RetryingStream<ScoreRequest, ScoreResponse__Output>;
-  readonly #pending = new Map<number, Pending>();
+  readonly #budget: RetryBudget;
+  readonly #lanes: StreamLanes<ScoreRequest, ScoreResponse__Output>;
+  readonly #items = new Set<Item>();
+  /** Items that wait for room, in the order they came. */
+  readonly #waiting = new Set<Item>();
+  /** By wire id, rising: the oldest first. */
+  readonly #copies = new Map<number, Copy>();
   #nextId = 1;
-  #inFlight = 0;
 
   constructor(
-    connection: TeacherConnection,
+    pool: ReplicaPool,
     teacher: TeacherOptions,
     { limits, vocabSize }: Pick<TeacherDescription, "limits" | "vocabSize">,
   ) {
     this.#teacher = teacher;
     this.#vocabSize = vocabSize;
     this.#maxInFlight = limits?.maxItemsInFlight || Infinity;
-    this.#stream = new RetryingStream({
-      connection,
+    this.#budget = new RetryBudget(teacher.retryBudget, performance.now());
+    this.#lanes = new StreamLanes({
+      pool,
       teacher,
       call: (client, options) => client.Score(options),
       handlers: {
-        onOpen: () => this.#pump(),
         onMessage: (message) => this.#take(message),
-        onLost: () => this.#forgetSent(),
-        onFatal: (error) => this.#failAll(error),
-        pendingSince: () => this.#pendingSince(),
+        onLost: (lane) => this.#forget(lane),
+        onUsable: () => this.#pump(),
+        onGiveUp: (error) => this.#failAll(error),
+        pendingSince: (lane) => this.#oldestOf(lane)?.sentAt,
+        isPending: () => this.#items.size > 0,
       },
     });
   }
@@ -85,41 +104,52 @@ export class ScoreStream {
   score(question: ScoreQuestion): Promise<ScoreAnswer> {
     const { retryTimeoutMs, random } = this.#teacher;
     return new Promise((resolve, reject) => {
-      const id = this.#nextId++;
-      this.#pending.set(id, {
-        id,
-        question,
-        frames: [],
-        backoff: new Backoff({ timeoutMs: retryTimeoutMs, random }),
-        resolve,
-        reject,
-        sentAt: performance.now(),
-        state: "waiting",
-      });
-      if (this.#stream.isOpen) this.#pump();
-      else this.#stream.ensureOpen();
+      const backoff = new Backoff({ timeoutMs: retryTimeoutMs, random });
+      const item: Item = { question, backoff, resolve, reject, copies: new Set() };
+      this.#items.add(item);
+      this.#waiting.add(item);
+      this.#pump();
     });
   }
 
   close(): void {
-    this.#stream.close();
+    this.#lanes.close();
     this.#failAll(new TandemError("CANCELLED", "the connection to the teacher was closed"));
   }
 
-  /** One message per item: a long sequence with its ids may fill one by itself. */
   #pump(): void {
-    for (const item of this.#pending.values()) {
-      if (!this.#stream.isOpen || this.#inFlight >= this.#maxInFlight) return;
-      if (item.state !== "waiting") continue;
-      item.state = "sent";
-      item.sentAt = performance.now();
-      item.frames.length = 0;
-      this.#inFlight++;
-      this.#stream.send({ items: [this.#message(item)] });
+    for (const item of this.#waiting) {
+      const lane = this.#lanes.choose(item.avoid);
+      if (lane === undefined || lane.load >= this.#maxInFlight) return;
+      this.#waiting.delete(item);
+      this.#send(item, lane);
+      this.#hedgeLater(item);
     }
   }
 
-  #message({ id, question }: Pending): ScoreItem {
+  /** One message per item: a long sequence with its ids may fill one by itself. */
+  #send(item: Item, lane: Lane<ScoreRequest>): void {
+    const id = this.#nextId++;
+    const copy: Copy = { id, item, lane, frames: [], sentAt: performance.now() };
+    this.#copies.set(id, copy);
+    item.copies.add(copy);
+    lane.load++;
+    lane.send({ items: [this.#message(id, item.question)] });
+  }
+
+  /** Asks a second replica when the first one takes long. Equal bits, so it does not matter who is first. */
+  #hedgeLater(item: Item): void {
+    const { hedgeAfterMs } = this.#teacher;
+    if (hedgeAfterMs === 0) return;
+    item.timer = setTimeout(() => {
+      const [first] = item.copies;
+      const lane = first === undefined ? undefined : this.#lanes.choose(first.lane.replica);
+      if (lane === undefined || lane === first?.lane || lane.load >= this.#maxInFlight) return;
+      if (this.#budget.tryTake(performance.now())) this.#send(item, lane);
+    }, hedgeAfterMs);
+  }
+
+  #message(id: number, question: ScoreQuestion): ScoreItem {
     return {
       id,
       tokens: u32ToBytes(question.tokens),
@@ -136,23 +166,27 @@ export class ScoreStream {
 
   #take(message: ScoreResponse__Output): void {
     for (const result of message.results) {
-      const item = this.#pending.get(result.id);
-      if (item?.state === "sent") this.#takeResult(item, result);
+      const copy = this.#copies.get(result.id);
+      if (copy !== undefined) this.#takeResult(copy, result);
     }
     for (const error of message.errors) {
-      const item = this.#pending.get(error.id);
-      if (item?.state === "sent") this.#takeError(item, fromItemError(error));
+      const copy = this.#copies.get(error.id);
+      if (copy !== undefined) this.#takeError(copy, fromItemError(error));
     }
     this.#pump();
   }
 
-  #takeResult(item: Pending, result: ScoreResult__Output): void {
-    item.frames.push(...result.frames);
+  #takeResult(copy: Copy, result: ScoreResult__Output): void {
+    const { item, frames, lane } = copy;
+    frames.push(...result.frames);
     if (!result.last) return;
+    lane.replica.succeeded();
+    this.#budget.answered();
+    this.#drop(copy);
     this.#settle(item);
     try {
       item.resolve({
-        signal: readFrames(item.frames, this.#vocabSize),
+        signal: readFrames(frames, this.#vocabSize),
         computedPositions: responsePositions(result.usage),
         reusedPositions: result.usage?.reusedPositions ?? 0,
       });
@@ -161,49 +195,65 @@ export class ScoreStream {
     }
   }
 
-  #takeError(item: Pending, error: TandemError): void {
+  #takeError(copy: Copy, error: TandemError): void {
+    const { item, lane } = copy;
+    this.#drop(copy);
+    // The other copy may still be answered.
+    if (item.copies.size > 0) return;
     const again = error.retryable || error.code === "CANCELLED";
-    const delayMs = again ? item.backoff.next(error.retryDelayMs) : undefined;
+    const delayMs = again
+      ? repeatDelay(error, { backoff: item.backoff, budget: this.#budget, replica: lane.replica })
+      : undefined;
     if (delayMs === undefined) {
       this.#settle(item);
       item.reject(error);
       return;
     }
-    this.#inFlight--;
-    item.state = "delayed";
+    item.avoid = lane.replica;
+    clearTimeout(item.timer);
     item.timer = setTimeout(() => {
-      item.state = "waiting";
-      if (this.#stream.isOpen) this.#pump();
-      else this.#stream.ensureOpen();
+      this.#waiting.add(item);
+      this.#pump();
     }, delayMs);
   }
 
-  #settle(item: Pending): void {
-    if (item.state === "sent") this.#inFlight--;
+  /** Ends an item: copies that are still out are called back. */
+  #settle(item: Item): void {
     clearTimeout(item.timer);
-    this.#pending.delete(item.id);
+    this.#items.delete(item);
+    this.#waiting.delete(item);
+    for (const copy of item.copies) {
+      this.#drop(copy);
+      copy.lane.send({ cancel: [copy.id] });
+    }
   }
 
-  #forgetSent(): void {
-    this.#inFlight = 0;
-    for (const item of this.#pending.values()) if (item.state === "sent") item.state = "waiting";
+  #drop(copy: Copy): void {
+    this.#copies.delete(copy.id);
+    copy.item.copies.delete(copy);
+    copy.lane.load--;
+  }
+
+  /** Everything sent on a lost stream waits again, unless its other copy is out. */
+  #forget(lane: Lane<ScoreRequest>): void {
+    for (const copy of this.#copies.values()) {
+      if (copy.lane !== lane) continue;
+      this.#drop(copy);
+      if (copy.item.copies.size > 0) continue;
+      clearTimeout(copy.item.timer);
+      this.#waiting.add(copy.item);
+    }
   }
 
   #failAll(error: TandemError): void {
-    for (const item of this.#pending.values()) {
+    for (const item of this.#items) {
       this.#settle(item);
       item.reject(error);
     }
-    this.#inFlight = 0;
   }
 
-  /** Of those sent; items that wait for room or their time cannot be late. While the stream is down, any item keeps it coming back. */
-  #pendingSince(): number | undefined {
-    let oldest: number | undefined;
-    for (const item of this.#pending.values()) {
-      const since = item.state === "sent" ? item.sentAt : performance.now();
-      if (oldest === undefined || since < oldest) oldest = since;
-    }
-    return oldest;
+  #oldestOf(lane: Lane<ScoreRequest>): Copy | undefined {
+    for (const copy of this.#copies.values()) if (copy.lane === lane) return copy;
+    return undefined;
   }
 }

@@ -6,42 +6,38 @@ import {
 } from "./generate-responses.js";
 import { InterleaveStream, type OpenSequence } from "./interleave-stream.js";
 import { ScoreStream, type ScoreAnswer, type ScoreQuestion } from "./score-stream.js";
-import { TeacherConnection, type TeacherDescription } from "./teacher-connection.js";
+import { ReplicaPool } from "./replica-pool.js";
+import type { TeacherDescription } from "./teacher-description.js";
 import type { TeacherOptions } from "./teacher-options.js";
 import type { DraftBlock, SequenceRequest } from "./teacher-sequence.js";
-import { connectWithRetries } from "./connect-with-retries.js";
 
 export type { DraftAnswer, DraftBlock, OpenSequence, SequenceRequest };
 
-/** A remote teacher. Streams open when first used and come back when they are lost; `close` settles everything. */
+/** A remote teacher, served by one or more replicas. Streams open when first used and come back when they are lost, on whichever replica serves;
+ * what is answered never depends on which one did. `close` settles everything. */
 export class TeacherClient {
   readonly description: TeacherDescription;
-  readonly #connection: TeacherConnection;
+  readonly #pool: ReplicaPool;
   readonly #options: TeacherOptions;
   readonly #scores: ScoreStream;
   readonly #interleave: InterleaveStream;
 
-  private constructor(
-    connection: TeacherConnection,
-    options: TeacherOptions,
-    description: TeacherDescription,
-  ) {
-    this.#connection = connection;
+  private constructor(pool: ReplicaPool, options: TeacherOptions, description: TeacherDescription) {
+    this.#pool = pool;
     this.#options = options;
     this.description = description;
-    this.#scores = new ScoreStream(connection, options, description);
-    this.#interleave = new InterleaveStream(connection, options, description.vocabSize);
+    this.#scores = new ScoreStream(pool, options, description);
+    this.#interleave = new InterleaveStream(pool, options, description.vocabSize);
   }
 
-  /** Waits for a teacher to answer.
-   * @throws TandemError UNAVAILABLE when none does within `retryTimeoutMs`, CANCELLED when aborted. */
+  /** Waits for a replica to answer.
+   * @throws TandemError UNAVAILABLE when none does within `retryTimeoutMs`, FAILED_PRECONDITION when replicas differ, CANCELLED when aborted. */
   static async connect(options: TeacherOptions, abort?: AbortSignal): Promise<TeacherClient> {
-    const connection = new TeacherConnection(options);
+    const pool = new ReplicaPool(options);
     try {
-      const description = await connectWithRetries(connection, options, abort);
-      return new TeacherClient(connection, options, description);
+      return new TeacherClient(pool, options, await pool.connect(abort));
     } catch (error) {
-      connection.close();
+      pool.close();
       throw error;
     }
   }
@@ -56,12 +52,12 @@ export class TeacherClient {
 
   generate(order: Omit<GenerateOrder, "vocabSize">): Promise<GeneratedResponse[]> {
     const { vocabSize } = this.description;
-    return generateResponses(this.#connection, this.#options, { ...order, vocabSize });
+    return generateResponses(this.#pool, this.#options, { ...order, vocabSize });
   }
 
   close(): void {
     this.#scores.close();
     this.#interleave.close();
-    this.#connection.close();
+    this.#pool.close();
   }
 }

@@ -12,12 +12,8 @@ import type {
 
 invariant(parentPort !== null, "this file is the entry of a thread");
 const port = parentPort;
-const { config, weights, losses, sizes, ...options } = workerData as TrainThreadData;
-const step = new TrainStep({
-  ...options,
-  model: { config, weights },
-  losses: new LossSet(losses, sizes),
-});
+const { config, weights, losses, ...options } = workerData as TrainThreadData;
+const step = new TrainStep({ ...options, model: { config, weights }, losses: new LossSet(losses) });
 
 async function answer(call: TrainThreadCall): Promise<unknown> {
   switch (call.kind) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { checkTokenizer } from "@tandem/student-trainer/teacher/check-tokenizer.js";
-import type { TeacherDescription } from "@tandem/student-trainer/teacher/teacher-connection.js";
+import type { TeacherDescription } from "@tandem/student-trainer/teacher/teacher-description.js";
 
 const TEACHER = {
   model: "t",
