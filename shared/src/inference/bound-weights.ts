@@ -17,6 +17,8 @@ export interface BoundWeights {
   source(builder: GraphBuilder): WeightSource<GraphTensor>;
   /** The same weights for use at a later time, when arrays may have changed: the head's matrix is copied, the rest left out. */
   headCopy(): BoundWeights;
+  /** All of them, for use at a later time. */
+  copy(): BoundWeights;
   /** What a session over such a graph needs to find the bytes. */
   readonly session: Pick<SessionOptions, "externalDataDir" | "externalData">;
 }
@@ -48,6 +50,7 @@ export function bindFiles(
   }
   const weights: BoundWeights = {
     headCopy: () => weights,
+    copy: () => weights,
     session: { externalDataDir: directory },
     source: (builder) => fromTable(builder, bound),
   };
@@ -81,6 +84,7 @@ export function bindArrays(
   }
   const bindTo = (data: ReadonlyMap<string, Uint8Array>): BoundWeights => ({
     headCopy: () => bindTo(new Map([[head, data.get(head)!.slice()]])),
+    copy: () => bindTo(new Map([...data].map(([name, bytes]) => [name, bytes.slice()]))),
     session: { externalData: data },
     source: (builder) => fromTable(builder, bound),
   });

@@ -1,6 +1,7 @@
 import { TandemError } from "../errors/tandem-error.js";
 import { KV_BLOCK } from "./kv-blocks.js";
 import { lawCount } from "./law-count.js";
+import { onlySamples } from "./only-samples.js";
 import type { HeadRequest, Step, StepRow } from "./step.js";
 
 export interface StepLimits {
@@ -116,6 +117,11 @@ function assertHead(
       },
     );
   }
+  if (head.ahead !== undefined && !onlySamples(head))
+    fail(
+      "INVALID_ARGUMENT",
+      `row of cache ${cache} wants tokens ahead and a signal in one request`,
+    );
   assertTemperatures(head, n);
   assertAtIds(head, n, vocabulary);
   if (

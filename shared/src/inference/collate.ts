@@ -53,12 +53,12 @@ export function cutIntoPieces(row: Piece, heads: number): Piece[] {
 }
 
 /** Which pieces run together: same slot length, similar numbers of tokens, room for the padding. At most one piece per cache may be given. */
-export function groupPieces(pieces: readonly Piece[], heads: number): Piece[][] {
+export function groupPieces<P extends Piece>(pieces: readonly P[], heads: number): P[][] {
   // Longest first, so that a group's first piece gives its width.
   const sorted = [...pieces].sort(
     (a, b) => a.slotLength - b.slotLength || b.tokens.length - a.tokens.length,
   );
-  const groups: Piece[][] = [];
+  const groups: P[][] = [];
   for (const piece of sorted) {
     const group = groups.find((candidate) => fits(candidate, piece, heads));
     if (group === undefined) groups.push([piece]);

@@ -1,11 +1,11 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
-import { asksForSignal } from "./asks-for-signal.js";
 import type { BoundWeights } from "./bound-weights.js";
 import { DraftSession } from "./draft-session.js";
 import { answerRequests, type OpenRequest } from "./head-runner.js";
 import { HeadSession } from "./head-session.js";
 import { judgeDrafts } from "./judge-drafts.js";
-import type { DraftVerdict, HeadRequest } from "./step.js";
+import { onlySamples } from "./only-samples.js";
+import type { DraftVerdict } from "./step.js";
 
 export interface HeadOptions {
   readonly vocabulary: number;
@@ -63,8 +63,4 @@ export class ModelHead {
     this.#drafts ??= DraftSession.create(this.#config, this.#weights, this.#options);
     return this.#drafts;
   }
-}
-
-function onlySamples(head: HeadRequest): boolean {
-  return head.sample !== undefined && head.targets.length === 0 && !asksForSignal(head);
 }

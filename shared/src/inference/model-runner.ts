@@ -3,18 +3,18 @@ import type { ModelConfig } from "../checkpoint/model-config.js";
 import { readModelConfig } from "../checkpoint/parse-model-config.js";
 import { TandemError } from "../errors/tandem-error.js";
 import { countParameters } from "../models/parameters.js";
-import { BodySession } from "./body-session.js";
 import { bindArrays, bindFiles, type BoundWeights } from "./bound-weights.js";
 import { assertStep } from "./check-step.js";
 import { chooseSlots, type SlotCosts } from "./choose-slots.js";
 import type { OpenRequest } from "./head-runner.js";
 import { KvArena, type KvMemory } from "./kv-arena.js";
 import { kvBytes, kvShape } from "./kv-shape.js";
-import { ModelHead } from "./model-head.js";
+import { ModelSessions } from "./model-sessions.js";
 import { OpenRow } from "./open-row.js";
 import { runBody } from "./run-body.js";
-import type { DraftVerdict, Step, StepResult, StepRowResult } from "./step.js";
+import type { DraftVerdict, Step, StepResult, StepRow, StepRowResult } from "./step.js";
 import { toSignal } from "./to-signal.js";
+import { canWrite, writeRows } from "./write-rows.js";
 
 export interface RunnerOptions {
   /** Threads inside one operation. */
@@ -47,11 +47,10 @@ export class ModelRunner {
   readonly #now: () => number;
   readonly #arena: KvArena;
   readonly #slotCosts: SlotCosts;
-  #body: BodySession;
-  #head: ModelHead;
+  #sessions: ModelSessions;
   #busy = false;
 
-  private constructor(config: ModelConfig, sessions: Sessions, options: RunnerOptions) {
+  private constructor(config: ModelConfig, sessions: ModelSessions, options: RunnerOptions) {
     this.config = config;
     this.vocabulary = options.vocabulary ?? config.vocabSize;
     this.maxLength = options.maxLength ?? config.contextLength;
@@ -63,8 +62,7 @@ export class ModelRunner {
       runBytes: 4 * countParameters(config),
       positionBytes: 4 * 2 * layers * kvHeads * headDim,
     };
-    this.#body = sessions.body;
-    this.#head = sessions.head;
+    this.#sessions = sessions;
   }
 
   /** A model from a Hugging Face directory; its weights stay in the .safetensors files.
@@ -79,6 +77,7 @@ export class ModelRunner {
     const weights = bindFiles(config, files, options.vocabulary ?? config.vocabSize);
     const sessions = await createSessions(config, weights, options);
     // What is wrong with the weights, or too large, should show now and not at the first request.
+    await sessions.body();
     await sessions.head.prepare();
     return new ModelRunner(config, sessions, options);
   }
@@ -103,9 +102,8 @@ export class ModelRunner {
     await this.#exclusively(async () => {
       const bound = bindArrays(this.config, weights, this.vocabulary);
       const next = await createSessions(this.config, bound, this.#options);
-      await Promise.all([this.#body.close(), this.#head.close()]);
-      this.#body = next.body;
-      this.#head = next.head;
+      await this.#sessions.close();
+      this.#sessions = next;
       this.#arena.clear();
     });
   }
@@ -137,43 +135,69 @@ export class ModelRunner {
         lengthOf: (cache) => this.#arena.lengthOf(cache),
         hasBlock: (block) => this.#arena.hasBlock(block),
       });
-      this.#prepareCaches(step);
-      const rows = step.rows.map(
-        (row) => new OpenRow(row, this.config.hiddenSize, this.vocabulary),
-      );
-      await runBody(this.#body, this.#arena, rows, this.config.heads);
+      const writing = step.rows.filter((row) => this.#canWrite(row));
+      this.#prepareCaches(step, new Set(writing));
+      const written = await this.#write(writing);
+      const rows = step.rows
+        .filter((row) => !written.has(row))
+        .map((row) => new OpenRow(row, this.config.hiddenSize, this.vocabulary));
+      await this.#runBody(rows);
       for (const { row, failed } of rows) {
         if (!failed) for (const place of row.save ?? []) this.#arena.saveBlock(row.cache, place);
       }
       const sane = rows.filter((row) => !row.failed && row.request !== undefined);
       const requests = sane.map((row) => row.request as OpenRequest);
-      const verdicts = await this.#head.answer(requests);
+      const verdicts = await this.#sessions.head.answer(requests);
+      const answered = new Map(rows.map((open) => [open.row, toRowResult(open, verdicts)]));
       return {
-        rows: rows.map((row) => toRowResult(row, verdicts)),
+        rows: step.rows.map((row) => (written.get(row) ?? answered.get(row))!),
         computeMs: this.#now() - begin,
-        computedPositions: rows.reduce((sum, { row }) => sum + row.tokens.length, 0),
-        headPositions: requests.reduce((sum, { answers }) => sum + answers.count, 0),
+        computedPositions: step.rows.reduce(
+          (sum, row) => sum + row.tokens.length + (written.get(row)?.ahead?.length ?? 0),
+          0,
+        ),
+        headPositions: [...written.values()].reduce(
+          (sum, { ahead }) => sum + 1 + (ahead?.length ?? 0),
+          requests.reduce((sum, { answers }) => sum + answers.count, 0),
+        ),
       };
     });
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#body.close(), this.#head.close()]);
+    await this.#sessions.close();
     this.#arena.clear();
   }
 
-  #prepareCaches({ release, rows }: Step): void {
+  #canWrite(row: StepRow): boolean {
+    return this.#sessions.canWrite && canWrite(row, this.config.heads);
+  }
+
+  async #write(rows: readonly StepRow[]): Promise<ReadonlyMap<StepRow, StepRowResult>> {
+    if (rows.length === 0) return new Map();
+    return writeRows(await this.#sessions.writer(), this.#arena, {
+      rows,
+      heads: this.config.heads,
+    });
+  }
+
+  async #runBody(rows: readonly OpenRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await runBody(await this.#sessions.body(), this.#arena, rows, this.config.heads);
+  }
+
+  #prepareCaches({ release, rows }: Step, writing: ReadonlySet<StepRow>): void {
     for (const cache of release) this.#arena.release(cache);
     const made: number[] = [];
     const note = (cache: number) => {
       if (!this.#arena.has(cache)) made.push(cache);
     };
     try {
-      const needs = rows.map(({ cache, past, tokens, maxLength }) => ({
-        current: this.#arena.has(cache) ? this.#arena.bucketOf(cache).slotLength : 0,
-        positions: past + tokens.length,
-        maxLength,
-        width: tokens.length,
+      const needs = rows.map((row) => ({
+        current: this.#arena.has(row.cache) ? this.#arena.bucketOf(row.cache).slotLength : 0,
+        positions: row.past + row.tokens.length + (writing.has(row) ? (row.head?.ahead ?? 0) : 0),
+        maxLength: row.maxLength,
+        width: row.tokens.length,
       }));
       const slots = chooseSlots(needs, this.#slotCosts);
       rows.forEach(({ cache, past, load = [] }, i) => {
@@ -202,22 +226,14 @@ export class ModelRunner {
   }
 }
 
-interface Sessions {
-  readonly body: BodySession;
-  readonly head: ModelHead;
-}
-
 async function createSessions(
   config: ModelConfig,
   weights: BoundWeights,
   options: RunnerOptions,
-): Promise<Sessions> {
+): Promise<ModelSessions> {
   const { threads, vocabulary = config.vocabSize } = options;
   const { headBytes = DEFAULT_HEAD_BYTES, drafts = false } = options;
-  return {
-    body: await BodySession.create(config, weights, threads),
-    head: new ModelHead(config, weights.headCopy(), { vocabulary, threads, headBytes, drafts }),
-  };
+  return ModelSessions.create(config, weights, { vocabulary, threads, headBytes, drafts });
 }
 
 function assertOptions(config: ModelConfig, { vocabulary, maxLength }: RunnerOptions): void {

@@ -55,6 +55,9 @@ export interface HeadRequest {
   readonly verify?: { readonly rule: AcceptanceRule; readonly sampling: SamplingParams };
   /** Generation: one token is sampled from the law behind the last target, at index first + n of `tokens`; a signal covers it too, as its last row. */
   readonly sample?: SamplingParams;
+  /** Up to so many further tokens are wanted behind the sampled one, each drawn from the law behind the one before; only for rows that ask for nothing but tokens.
+   * A runner draws them where that costs less than as many steps, else none. */
+  readonly ahead?: number;
 }
 
 /** Names the uniforms of a head request: see `uniformAt`. */
@@ -81,6 +84,8 @@ export interface StepRowResult {
   readonly signal?: TeacherSignal;
   readonly verdict?: DraftVerdict;
   readonly sampled?: number;
+  /** The tokens drawn behind `sampled`: as many as were wanted, or none. The cache holds all of them but the last. */
+  readonly ahead?: Uint32Array;
   /** The row failed by itself (the model computed NaN for it, say): nothing else is set, its cache holds what it held, other rows are fine. */
   readonly failure?: { readonly code: ErrorCode; readonly message: string };
 }

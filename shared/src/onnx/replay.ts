@@ -163,7 +163,8 @@ function replayNode<T extends Tensor>(
   if (
     node.kind === "slotAttention" ||
     node.kind === "topKDynamic" ||
-    node.kind === "countGreater"
+    node.kind === "countGreater" ||
+    node.kind === "narrow"
   ) {
     throw new TandemError("UNIMPLEMENTED", `${node.kind} can only be run by a session`);
   }

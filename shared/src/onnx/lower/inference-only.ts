@@ -59,4 +59,6 @@ export const inferenceOnlyLowering = {
   topKDynamic: (lowering, { inputs }) =>
     lowering.emitAll("TopK", lowering.namesOf(inputs), 2, { attributes: { axis: { int: -1 } } }),
   countGreater: lowerCountGreater,
+  narrow: (lowering, { inputs }) =>
+    lowering.emit("Slice", [...lowering.namesOf(inputs), lowering.ints([0])]),
 } satisfies LowerRules<InferenceOpName>;
