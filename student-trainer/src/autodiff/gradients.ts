@@ -86,7 +86,8 @@ function applyRule(
   if (
     node.kind === "slotAttention" ||
     node.kind === "topKDynamic" ||
-    node.kind === "countGreater"
+    node.kind === "countGreater" ||
+    node.kind === "narrow"
   ) {
     throw new TandemError(
       "UNIMPLEMENTED",

@@ -21,6 +21,8 @@ export interface DraftSettings {
   readonly studentTopK: number;
 }
 
+const NO_TOKENS = new Uint32Array(0);
+
 /** One sequence while student and teacher write it. Positions are response-relative. Three marks rise through its tokens:
  * kept (judged by the teacher) ≤ sent (in unanswered blocks) ≤ drafted. Pure: no model, no stream. */
 export class DraftRow {
@@ -74,9 +76,10 @@ export class DraftRow {
     return this.#unanswered > 0;
   }
 
-  /** The next student step: everything its slot lacks, and one token drawn behind it. */
+  /** The next student step: everything its slot lacks, and behind it one token, or all that the block lacks. */
   toStepRow(): StepRow {
-    const { sampling, runSeed, maxResponse, studentTopK } = this.#settings;
+    const { sampling, runSeed, maxResponse, blockLength, studentTopK } = this.#settings;
+    const blockEnd = Math.min(this.#sent + blockLength, maxResponse);
     const length = this.#promptLength + this.#drafted;
     const tokens = this.#tokens.slice(this.#past, length);
     return {
@@ -95,16 +98,20 @@ export class DraftRow {
           stream: "draft",
         },
         sample: sampling,
+        ...(studentTopK === 0 && { ahead: blockEnd - this.#drafted - 1 }),
       },
     };
   }
 
-  /** Takes the drawn token; the block to send when it is complete. */
-  takeToken({ sampled, signal }: StepRowResult): DraftBlock | undefined {
+  /** Takes the drawn tokens; the block to send when it is complete. */
+  takeTokens({ sampled, ahead = NO_TOKENS, signal }: StepRowResult): DraftBlock | undefined {
     invariant(sampled !== undefined, "a drafting step draws a token");
-    this.#past = this.#promptLength + this.#drafted;
     this.#topIds[this.#drafted] = signal?.topIds;
-    this.#tokens[this.#promptLength + this.#drafted++] = sampled;
+    for (const token of [sampled, ...ahead]) {
+      this.#tokens[this.#promptLength + this.#drafted++] = token;
+      if (this.#endsAt(this.#drafted)) break;
+    }
+    this.#past = this.#promptLength + this.#drafted - 1;
     const length = this.#drafted - this.#sent;
     if (length < this.#settings.blockLength && !this.#endsAt(this.#drafted)) return undefined;
     const start = this.#sent;

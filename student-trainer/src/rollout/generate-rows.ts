@@ -24,6 +24,9 @@ export interface OwnResponse {
   readonly finish: "stop" | "length";
 }
 
+/** Tokens drawn per run at most: a row that ends goes on writing for nobody until then. */
+const RUN_LENGTH = 8;
+
 interface Writing {
   readonly index: number;
   readonly cache: number;
@@ -47,7 +50,7 @@ export async function generateRows(options: GenerateRowsOptions): Promise<OwnRes
       const rows = [...live];
       const result = await engine.step(rows.map((row) => toStepRow(row, options)));
       rows.forEach((row, i) => {
-        const response = takeToken(row, result.rows[i] as StepRowResult, options);
+        const response = takeTokens(row, result.rows[i] as StepRowResult, options);
         if (response === undefined) return;
         done[row.index] = response;
         live.delete(row);
@@ -80,19 +83,23 @@ function toStepRow({ index, cache, tokens }: Writing, options: GenerateRowsOptio
         stream: "draft",
       },
       sample: options.sampling,
+      ahead: Math.min(RUN_LENGTH, options.maxResponse - tokens.length) - 1,
     },
   };
 }
 
-function takeToken(
+function takeTokens(
   row: Writing,
-  { sampled }: StepRowResult,
+  { sampled, ahead = new Uint32Array(0) }: StepRowResult,
   { stopIds, maxResponse, onToken }: GenerateRowsOptions,
 ): OwnResponse | undefined {
   invariant(sampled !== undefined, "a generating step draws a token");
-  row.tokens.push(sampled);
-  onToken?.(row.index, sampled);
-  const stopped = stopIds.has(sampled);
-  if (!stopped && row.tokens.length < maxResponse) return undefined;
-  return { tokens: Uint32Array.from(row.tokens), finish: stopped ? "stop" : "length" };
+  for (const token of [sampled, ...ahead]) {
+    row.tokens.push(token);
+    onToken?.(row.index, token);
+    const stopped = stopIds.has(token);
+    if (stopped || row.tokens.length === maxResponse)
+      return { tokens: Uint32Array.from(row.tokens), finish: stopped ? "stop" : "length" };
+  }
+  return undefined;
 }

@@ -40,20 +40,14 @@ export interface WrittenRollouts {
   readonly teacherWaitMs: number;
 }
 
-/** Rows are written in two halves: one is drafted while the other's blocks are with the teacher. */
-const HALVES = [0, 1] as const;
+/** Rows are written in two crews: one is drafted while the other's blocks are with the teacher. */
+const CREWS = 2;
 
 interface Live {
   readonly row: DraftRow;
   readonly sequence: OpenSequence;
   readonly index: number;
-  readonly half: number;
-}
-
-interface Turn {
-  readonly rows: Set<Live>;
-  /** The rows have unanswered blocks. */
-  readonly isGuess: boolean;
+  readonly crew: number;
 }
 
 interface Arrival {
@@ -82,9 +76,14 @@ class InterleavedWriter {
   #failure: TandemError | undefined;
   #wake: (() => void) | undefined;
   #nextOrder = 0;
-  #half = 0;
-  /** Rows of the current half that have not finished their block. */
-  #turn: Turn = { rows: new Set(), isGuess: false };
+  #crew = 0;
+  /** Rows of the crew whose turn it is that have not finished their block. */
+  readonly #turn = new Set<Live>();
+  /** Blocks of the turn, sent together: the teacher judges them in one pass, and the crew comes back together. */
+  #finished: { readonly live: Live; readonly block: DraftBlock }[] = [];
+  /** Blocks with a verdict, and those of them that passed whole: what a guess that they do is worth. */
+  #answered = 0;
+  #passed = 0;
   #teacherWaitMs = 0;
 
   constructor(options: InterleaveOptions) {
@@ -132,48 +131,51 @@ class InterleavedWriter {
         maxResponse: settings.maxResponse,
       });
       const row = new DraftRow(order, engine.newCache(), settings);
-      this.#live.add({ row, sequence, index, half: this.#smallerHalf() });
+      this.#live.add({ row, sequence, index, crew: this.#smallestCrew() });
     }
   }
 
-  #smallerHalf(): number {
-    const sizes = HALVES.map((half) => [...this.#live].filter((live) => live.half === half).length);
+  #smallestCrew(): number {
+    const sizes = Array.from({ length: CREWS }, (_, crew) => this.#membersOf(crew).length);
     return sizes.indexOf(Math.min(...sizes));
   }
 
-  /** The rows of the next student step: those of the current half that are inside a block, else the other half's. Only when every row waits
-   * for a verdict are blocks written on the guess that the ones before them pass; none: nothing can be written. */
-  #choose(): Live[] {
-    const { rows, isGuess } = this.#turn;
-    for (const live of rows) if (!live.row.canDraft) rows.delete(live);
-    if (rows.size > 0 && !isGuess) return [...rows];
-    const certain = this.#nextTurn((live) => live.row.canDraft && !live.row.isGuessing);
-    if (certain.size > 0) this.#turn = { rows: certain, isGuess: false };
-    else if (rows.size === 0) {
-      this.#turn = { rows: this.#nextTurn((live) => live.row.canDraft), isGuess: true };
-    }
-    return [...this.#turn.rows];
+  #membersOf(crew: number): Live[] {
+    return [...this.#live].filter((live) => live.crew === crew);
   }
 
-  /** Rows of the other half, or of this one again. */
-  #nextTurn(mayDraft: (live: Live) => boolean): Set<Live> {
-    for (let tried = 0; tried < HALVES.length; tried++) {
-      this.#half = (this.#half + 1) % HALVES.length;
-      const rows = [...this.#live].filter((live) => live.half === this.#half && mayDraft(live));
-      if (rows.length > 0) return new Set(rows);
+  /** The rows of the next student step: those of the current turn, else of a crew that has all its verdicts. Only when every crew waits, and as
+   * long as blocks pass more often than not, are more written on the guess that those before them pass; none: nothing can be written. */
+  #choose(): Live[] {
+    if (this.#turn.size === 0) this.#beginTurn();
+    if (this.#turn.size > 0) return [...this.#turn];
+    if (2 * this.#passed < this.#answered) return [];
+    return [...this.#live].filter(({ row }) => row.canDraft);
+  }
+
+  #beginTurn(): void {
+    for (let tried = 0; tried < CREWS; tried++) {
+      this.#crew = (this.#crew + 1) % CREWS;
+      const members = this.#membersOf(this.#crew);
+      if (members.some(({ row }) => row.isGuessing)) continue;
+      for (const live of members) if (live.row.canDraft) this.#turn.add(live);
+      if (this.#turn.size > 0) return;
     }
-    return new Set();
   }
 
   async #draft(rows: readonly Live[]): Promise<void> {
     const { engine } = this.#options;
     const result = await engine.step(rows.map(({ row }) => row.toStepRow()));
     rows.forEach((live, i) => {
-      const block = live.row.takeToken(result.rows[i] as (typeof result.rows)[number]);
+      const block = live.row.takeTokens(result.rows[i] as (typeof result.rows)[number]);
       if (block === undefined) return;
-      this.#turn.rows.delete(live);
-      this.#send(live, block);
+      this.#finished.push({ live, block });
+      this.#turn.delete(live);
     });
+    if (this.#turn.size === 0) {
+      for (const { live, block } of this.#finished) this.#send(live, block);
+      this.#finished = [];
+    }
     // The model blocks this thread while it computes: let drafts out and verdicts in between two steps.
     await turn();
   }
@@ -199,6 +201,8 @@ class InterleavedWriter {
     this.#arrivals = [];
     for (const { live, block, answer } of arrivals) {
       if (answer.kind === "stale") continue;
+      this.#answered++;
+      if (answer.replacement === undefined) this.#passed++;
       live.row.takeVerdict(block, answer);
       if (!live.row.isFinished) continue;
       this.#done[live.index] = live.row.toRollout();
@@ -208,7 +212,7 @@ class InterleavedWriter {
 
   #retire(live: Live): void {
     this.#live.delete(live);
-    this.#turn.rows.delete(live);
+    this.#turn.delete(live);
     this.#options.engine.release(live.row.cache);
     live.sequence.close();
   }
