@@ -4,7 +4,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { elementCount } from "@tandem/shared/numeric/shape.js";
 import { listParameters, type Initialiser } from "@tandem/shared/models/parameters.js";
 import { loadStudent } from "./load-student.js";
-import { fillNormal } from "./normal-numbers.js";
+import { fillNormal } from "@tandem/shared/numeric/normal-numbers.js";
 import type { StudentModel } from "./student-model.js";
 
 /** A new model with `transformers`' initialisation: matrices normal with `initializerRange`, norms one, biases zero. The same seed gives

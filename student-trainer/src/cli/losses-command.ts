@@ -3,6 +3,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { describeRequirement, plainBytes } from "../evaluate-loss/describe-requirement.js";
 import { listLosses, type LossListing } from "../evaluate-loss/list-losses.js";
+import { EXAMPLE_SIZES, type ModelSize } from "../losses/model-sizes.js";
 import { formatTable } from "./format-table.js";
 import { asUsage } from "./usage-error.js";
 
@@ -12,9 +13,6 @@ Examples:
   student-trainer losses ranking              its options
   student-trainer losses --json               the same for programs
 In a configuration: losses: [{name: ranking, k: 10, weight: 2}, {name: forward-kl}]`;
-
-/** Size at which the example of the bytes per position is given. */
-const EXAMPLE_VOCABULARY = 49_152;
 
 export function createLossesCommand(): Command {
   return new Command("losses")
@@ -48,14 +46,18 @@ function overview(losses: readonly LossListing[]): readonly string[] {
     losses.map(({ name, requires, summary }) => [
       name,
       describeRequirement(requires),
-      String(plainBytes(requires, EXAMPLE_VOCABULARY)),
+      String(plainBytes(requires, EXAMPLE_SIZES.vocabulary, EXAMPLE_SIZES.teacher.width)),
       summary,
     ]),
   ).concat([
     "",
-    `bytes: per position in the PLAIN encoding with default options, V = ${EXAMPLE_VOCABULARY.toLocaleString("en")}; COMPACT takes less.`,
+    `bytes: per position in the PLAIN encoding with default options, V = ${EXAMPLE_SIZES.vocabulary.toLocaleString("en")}, ${sizeOf(EXAMPLE_SIZES.teacher)} (student: ${sizeOf(EXAMPLE_SIZES.student)}); COMPACT takes less.`,
     "student-trainer losses NAME shows a loss's options; docs/methods.md describes them all.",
   ]);
+}
+
+function sizeOf({ layers, width }: ModelSize): string {
+  return `${layers} layers of width ${width}`;
 }
 
 function details({ name, summary, source, requires, options }: LossListing): readonly string[] {

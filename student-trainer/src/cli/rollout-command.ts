@@ -12,6 +12,7 @@ import { openSource } from "./open-source.js";
 import { openFileEngine, openStudent } from "./open-student.js";
 import { closeTeachers, openTeachers } from "./open-teachers.js";
 import { wholeNumber } from "./parse-flag.js";
+import { runSizes } from "./run-sizes.js";
 import { toSampleRecord } from "./sample-record.js";
 
 const EXAMPLES = `
@@ -53,7 +54,7 @@ async function writeRollouts(flags: Flags): Promise<void> {
   });
   try {
     const source = openSource({ config, student, rows, engine, teachers });
-    const requirement = new LossSet(config.losses).requirement(0);
+    const requirement = new LossSet(config.losses, runSizes(student, teachers)).requirement(0);
     const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
     for (let batch = 0; batch < flags.batches; batch++) {
       const written = await source.next({ ...requirement, progress: 0, abort });

@@ -27,6 +27,7 @@ import {
 } from "./open-student.js";
 import { openSource } from "./open-source.js";
 import { closeTeachers, openTeachers, type OpenTeachers } from "./open-teachers.js";
+import { runSizes } from "./run-sizes.js";
 import { rememberTeacher } from "./remember-teacher.js";
 import { recordSamples } from "./record-samples.js";
 import { prepareRunDirectory } from "./run-directory.js";
@@ -52,7 +53,6 @@ export interface TrainRunResult {
 /** A whole run: everything is checked before the first step, everything that was opened is closed behind the last. */
 export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult> {
   const { config, note } = options;
-  const losses = new LossSet(config.losses);
   const student = await openStudent(config.student.model, {
     revision: config.student.revision,
     stopIds: config.rollout.stopIds,
@@ -65,6 +65,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
   const { abort } = options;
   const teachers = await openTeachers({ config, student: student.handshake, note, abort });
   try {
+    const losses = new LossSet(config.losses, runSizes(student, teachers));
     const maxLength = promptRoom(config, student.config.contextLength) + config.rollout.maxResponse;
     const longestRow = longestOf(train, config, maxLength);
     for (const [name, { description }] of teachers) {

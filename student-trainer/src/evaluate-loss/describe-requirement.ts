@@ -11,15 +11,17 @@ export function describeRequirement({ signal, studentTopK, taus }: LossRequireme
     signal?.draws !== undefined && `${signal.draws} draws`,
     studentTopK !== undefined && `logits at the student's best ${studentTopK}`,
     taus !== undefined && "lse at τ",
+    signal?.hiddenLayers !== undefined && "hidden states",
   ].filter((part) => typeof part === "string");
   return parts.length === 0 ? "nothing" : parts.join(", ");
 }
 
 /** Bytes of a position's signal in the PLAIN encoding, the student's ids on their way to the teacher included; draws at their most, all
- * different. COMPACT sends ids and logits of a top list in about a third. */
+ * different. `hiddenWidth`: of the teacher's states, float16 each. COMPACT sends ids and logits of a top list in about a third. */
 export function plainBytes(
   { signal = {}, studentTopK = 0, taus = {} }: LossRequirement,
   vocabulary: number,
+  hiddenWidth: number,
 ): number {
   const topK = Math.min(signal.topK ?? 0, vocabulary);
   const own = Math.min(studentTopK, vocabulary);
@@ -33,6 +35,7 @@ export function plainBytes(
     Object.keys(taus).length * (topK > 0 ? 12 : 8) + // τ, lse, tail
     (own > 0 ? own * 8 + 4 : 0) + // id there, logit back, offset
     (draws > 0 ? draws * 8 + 4 : 0) +
+    (signal.hiddenLayers?.length ?? 0) * 2 * hiddenWidth +
     perLogit * vocabulary
   );
 }

@@ -9,7 +9,8 @@ import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
 import { reductionCoefficients } from "../losses/reduction.js";
-import { buildLossGraph, buildLossProbeGraph } from "./loss-graph.js";
+import { EXAMPLE_SIZES, type RunSizes } from "../losses/model-sizes.js";
+import { buildLossGraph, buildLossProbeGraph, layerName } from "./loss-graph.js";
 import { singleLoss } from "./single-loss.js";
 import { packLossRows, parameterKey } from "./pack-loss-rows.js";
 
@@ -30,6 +31,10 @@ export interface LossEvaluation {
   readonly signals?: Readonly<Record<string, TeacherSignal>>;
   /** Ids at which `signal.atLogits` holds the teacher's logits, ragged by `signal.atOffsets`: the student's own best, best first. */
   readonly atIds?: Uint32Array;
+  /** Of the models, for losses on hidden states, which have widths. */
+  readonly sizes?: Omit<RunSizes, "vocabulary">;
+  /** The student's hidden states by layer, [n,D] each, for losses that compare them. */
+  readonly studentLayers?: Readonly<Record<number, Float32Array | Float64Array>>;
   /** [n]: 1 where the token was sampled from the student. Default: everywhere. */
   readonly byStudent?: ArrayLike<number>;
   /** [n]: mask or weight ≥ 0 of each position. Default: 1. */
@@ -49,6 +54,8 @@ export interface LossValue {
   readonly perToken: Float64Array;
   /** [n,V]: the gradient of `value` by the student's logits. */
   readonly gradient: Float64Array;
+  /** The gradient of `value` by each of the student's hidden states, by layer, [n,D]. */
+  readonly layerGradients: Readonly<Record<number, Float64Array>>;
   /** The gradient of `value` by each of the loss's own parameters. */
   readonly parameterGradients: Readonly<Record<string, Float64Array>>;
 }
@@ -59,7 +66,7 @@ export interface LossValue {
 export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValue> {
   const { loss, options, targets, vocabulary, studentLogits, progress = 0 } = evaluation;
   assertSizes(evaluation);
-  const losses = singleLoss(loss, options);
+  const losses = singleLoss(loss, options, { ...EXAMPLE_SIZES, ...evaluation.sizes, vocabulary });
   const rows = targets.length;
   const weights = evaluation.weights ?? new Uint8Array(rows).fill(1);
   const coefficients = reductionCoefficients([weights], "token")[0]!;
@@ -81,6 +88,12 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
       .reduce((sum, value, row) => sum + coefficients[row]! * value, 0),
     perToken: perToken.slice(0, rows),
     gradient: outputs.get("gradient")!.slice(0, studentLogits.length),
+    layerGradients: Object.fromEntries(
+      losses.studentLayers.map((layer) => {
+        const gradient = outputs.get(`gradient.${layerName(layer)}`)!;
+        return [layer, gradient.slice(0, rows * losses.sizes!.student.width)];
+      }),
+    ),
     parameterGradients: Object.fromEntries(
       losses.parameters.map(({ name }) => [parameterKey(name), outputs.get(`gradient.${name}`)!]),
     ),
@@ -89,20 +102,25 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
 
 async function runGraph(
   graph: Graph,
-  { engine = "onnx", studentLogits, vocabulary }: LossEvaluation,
+  evaluation: LossEvaluation,
   feeds: Readonly<Record<string, HostTensor>>,
 ): Promise<ReadonlyMap<string, Float64Array>> {
-  const shape = [feeds["coefficients"]!.shape[0]!, vocabulary];
+  const { engine = "onnx" } = evaluation;
+  const rows = feeds["coefficients"]!.shape[0]!;
+  const given = studentTensors(evaluation);
   switch (engine) {
     case "onnx": {
-      const logits = new Float32Array(shape[0]! * vocabulary);
-      logits.set(studentLogits);
+      const own = given.map(({ name, values, width }) => {
+        const padded = new Float32Array(rows * width);
+        padded.set(values);
+        return [name, f32Tensor(padded, [rows, width])] as const;
+      });
       const session = await createOrtSession(serializeGraph(graph), { threads: 1 });
       try {
         const names = graph.outputs.map(({ name }) => name);
-        const inputs = Object.entries({ ...feeds, logits: f32Tensor(logits, shape) });
-        const own = inputs.filter(([name]) => session.inputNames.includes(name));
-        const results = await session.run(Object.fromEntries(own), names);
+        const inputs = [...Object.entries(feeds), ...own];
+        const used = inputs.filter(([name]) => session.inputNames.includes(name));
+        const results = await session.run(Object.fromEntries(used), names);
         return new Map(
           names.map((name) => [name, Float64Array.from(results[name]!.data as Float32Array)]),
         );
@@ -111,21 +129,44 @@ async function runGraph(
       }
     }
     case "reference": {
-      const logits = new Float64Array(shape[0]! * vocabulary);
-      logits.set(studentLogits);
       const inputs = new Map(
         Object.entries(feeds).map(
           ([name, { data, shape: sizes, dtype }]) =>
             [name, referenceTensor(data, sizes, dtype)] as const,
         ),
       );
-      inputs.set("logits", referenceTensor(logits, shape));
+      for (const { name, values, width } of given) {
+        const padded = new Float64Array(rows * width);
+        padded.set(values);
+        inputs.set(name, referenceTensor(padded, [rows, width]));
+      }
       const results = replay(graph, new ReferenceOps(), inputs);
       return new Map([...results].map(([name, { data }]) => [name, data]));
     }
     default:
       return unreachable(engine);
   }
+}
+
+interface StudentTensor {
+  readonly name: string;
+  readonly values: Float32Array | Float64Array;
+  readonly width: number;
+}
+
+/** What has a gradient: the logits, and the hidden states that were given. */
+function studentTensors({
+  studentLogits,
+  studentLayers = {},
+  targets,
+  vocabulary,
+}: LossEvaluation): readonly StudentTensor[] {
+  const layers = Object.entries(studentLayers).map(([layer, values]) => ({
+    name: layerName(Number(layer)),
+    values,
+    width: values.length / targets.length,
+  }));
+  return [{ name: "logits", values: studentLogits, width: vocabulary }, ...layers];
 }
 
 function assertSizes({

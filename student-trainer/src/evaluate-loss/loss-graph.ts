@@ -20,18 +20,26 @@ export interface LossGraphOptions {
   readonly blockRows?: number;
 }
 
-/** A loss over given logits. Inputs: `logits` [n,V], `targets`, `coefficients` [n], `scalars` [S] if there are any, columns, the
- * loss's parameters and the signal's. Outputs: `perToken` [n] and `gradient` [n,V], that of Σ coefficient·perToken; `gradient.NAME` of
- * parameters. */
+/** The name of one of the student's hidden states among the inputs. */
+export function layerName(layer: number): string {
+  return `studentLayer.${layer}`;
+}
+
+/** A loss over given logits. Inputs: `logits` [n,V], `studentLayer.I` [n,D], `targets`, `coefficients` [n], `scalars` [S] if there are any,
+ * columns, the loss's parameters and the signal's. Outputs: `perToken` [n] and `gradient` [n,V], that of Σ coefficient·perToken;
+ * `gradient.NAME` of hidden states and parameters. */
 export function buildLossGraph(options: LossGraphOptions): Graph {
   const g = new GraphBuilder();
-  const { perToken, byLogits, byOwned } = lossGradients(g, options, {
+  const { perToken, byLogits, byLayers, byOwned } = lossGradients(g, options, {
     ...declareLoss(g, options, true),
     coefficients: g.input("coefficients", "f32", [options.rows]),
     weights: g.constant([1], [1]),
   });
   g.output("perToken", perToken[0]!);
   g.output("gradient", byLogits);
+  options.losses.studentLayers.forEach((layer, at) => {
+    g.output(`gradient.${layerName(layer)}`, byLayers[at]!);
+  });
   options.losses.parameters.forEach(({ name }, at) => g.output(`gradient.${name}`, byOwned[at]!));
   return g.build();
 }
@@ -46,8 +54,11 @@ export function buildLossProbeGraph(options: LossGraphOptions): Graph {
 function declareLoss(g: GraphBuilder, options: LossGraphOptions, columns: boolean) {
   const logits = g.input("logits", "f32", [options.rows, options.vocabulary]);
   const { losses, rows: size } = options;
+  const layers = losses.studentLayers.map((layer) =>
+    g.input(layerName(layer), "f32", [size, losses.sizes!.student.width]),
+  );
   return {
-    rows: declareLossRows(g, options, { logits, suffix: "", size, columns }),
+    rows: declareLossRows(g, options, { logits, layers, suffix: "", size, columns }),
     ...declareScalars(g, losses),
     owned: losses.parameters.map(({ name, shape }) => g.input(name, "f32", shape)),
   };

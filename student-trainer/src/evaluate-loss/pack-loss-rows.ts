@@ -1,10 +1,11 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
+import { initialValues } from "../losses/initial-values.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 import { minibatchColumns } from "../training/minibatch-columns.js";
 import { packMicrobatch } from "../training/pack-microbatch.js";
-import { lossBlockRows } from "../training/row-blocks.js";
+import { blockRowsOf } from "../training/loss-rows.js";
 import { signalInputs } from "../training/signal-inputs.js";
 import type { LossEvaluation } from "./evaluate-loss.js";
 
@@ -27,14 +28,16 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
   const given = evaluation.parameters ?? {};
   const known = losses.parameters.map(({ name }) => parameterKey(name));
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
-  const feeds = losses.parameters.map(({ name, shape, initial }) => {
-    const values = given[parameterKey(name)] ?? initial;
-    if (values.length !== initial.length) unknown.push(`${parameterKey(name)} of ${values.length}`);
+  const initial = initialValues(losses.parameters);
+  const feeds = losses.parameters.map(({ name, shape }, at) => {
+    const values = given[parameterKey(name)] ?? initial[at]!;
+    if (values.length !== initial[at]!.length)
+      unknown.push(`${parameterKey(name)} of ${values.length}`);
     return [name, f32Tensor(Float32Array.from(values), shape)] as const;
   });
   if (unknown.length > 0) {
     const owned = losses.parameters.map(
-      ({ name, initial }) => `${parameterKey(name)} of ${initial.length}`,
+      ({ name }, at) => `${parameterKey(name)} of ${initial[at]!.length}`,
     );
     throw new TandemError(
       "INVALID_ARGUMENT",
@@ -76,7 +79,8 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     signalInputs: signalInputs(requirement, vocabulary),
     positionMultiple: 1,
     chunkRows: rows,
-    blockRows: lossBlockRows(vocabulary),
+    blockRows: blockRowsOf({ losses, vocabulary }),
+    keepSequences: losses.keepsSequences,
   });
   const own = Object.entries(feeds).flatMap(([name, tensor]) =>
     name.endsWith(".0") ? [[name.slice(0, -2), tensor] as const] : [],

@@ -2,6 +2,7 @@
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import type { z } from "zod";
+import type { ModelSizes } from "./model-sizes.js";
 import type { Schedule } from "./schedule.js";
 
 /** Everything about one position that a loss may use; n positions of any sequences at once, those that carry loss.
@@ -15,6 +16,12 @@ export interface LossInputs<T> {
   readonly teacher: TeacherTensors<T>;
   /** Of all teachers that the loss names, in the order of the configuration; of one that names none or one: that one. */
   readonly teachers: readonly TeacherTensors<T>[];
+  /** The student's hidden states that the loss asked for (`studentLayers`), by layer, f32 [n,D], with a gradient. */
+  readonly studentLayers: ReadonlyMap<number, T>;
+  /** With `keepsSequences`, f32 [n] each: the number of the position's sequence (rising, −1 for rows without a position), and where in
+   * its response the position stands. */
+  readonly places?: { readonly sequence: T; readonly index: T };
+  readonly sizes: ModelSizes;
   /** The current values of the loss's scheduled numbers, f32 scalars. */
   readonly scalars: Readonly<Record<string, T>>;
   /** The loss's `columns`, f32 [n] each. */
@@ -26,8 +33,8 @@ export interface LossInputs<T> {
 /** Numbers that a loss owns: trained with the student by the same optimizer, without weight decay, kept in checkpoints, not exported. */
 export interface LossParameter {
   readonly shape: readonly number[];
-  /** Row by row. */
-  readonly initial: readonly number[];
+  /** Row by row; or normal numbers, the same in every run. */
+  readonly initial: readonly number[] | { readonly std: number };
 }
 
 /** The parts of the teacher's signal that were asked for, row by row beside the student's logits. */
@@ -47,6 +54,8 @@ export interface TeacherTensors<T> {
   readonly draws?: { readonly ids: T; readonly counts: T };
   /** f32 [n,V]. */
   readonly dense?: T;
+  /** Hidden states by layer, f32 [n,D] of the teacher's width. */
+  readonly hidden?: ReadonlyMap<number, T>;
 }
 
 export interface TopTensors<T> {
@@ -72,17 +81,26 @@ export interface TemperedTensors<T> {
 
 /** What a loss must be given. Parts that are left out are not needed. */
 export interface LossRequirement {
-  readonly signal?: Partial<Omit<SignalSpec, "taus" | "hiddenLayers">>;
+  readonly signal?: Partial<Omit<SignalSpec, "taus">>;
   /** Temperatures at which the teacher's normaliser must be known, by the name under which `tempered` gives them back. */
   readonly taus?: Readonly<Record<string, Schedule>>;
   /** The student sends so many of its own best ids per position to be scored (`at`). */
   readonly studentTopK?: number;
+  /** Layers of the student whose hidden states the loss compares; 0 is the embedding's. */
+  readonly studentLayers?: readonly number[];
+  /** All positions of a sequence are seen together, in their order (`places`): for losses that relate positions to each other. As many
+   * rows of logits exist at once as the longest response has tokens. */
+  readonly keepsSequences?: boolean;
   /** Numbers that change with progress without changing the graph. */
   readonly scalars?: Readonly<Record<string, Schedule>>;
 }
 
 /** A position as it is known before anything is computed. */
 export interface MinibatchPosition {
+  /** The token at the position. */
+  readonly token: number;
+  /** Key of the rollout's random numbers. */
+  readonly rngKey: number;
   /** Its share in the minibatch's loss, > 0. */
   readonly coefficient: number;
   /** The token at the position was sampled from the student. */
@@ -101,7 +119,7 @@ export interface MinibatchPosition {
 /** Numbers of each position that depend on the other positions of the minibatch (medians, counts), so that no graph which sees only
  * some of the positions could compute them: from the teacher's signal and the loss's `probe`, before the minibatch is cut into pieces. */
 export interface LossColumns<Options> {
-  readonly names: readonly string[];
+  readonly names: readonly string[] | ((options: Options) => readonly string[]);
   /** One array per name, with a number for each position. Rows that weigh nothing get 0, from which `perToken` must stay finite. */
   readonly compute: (
     positions: readonly MinibatchPosition[],
@@ -120,7 +138,7 @@ export interface LossDefinition<Options = unknown> {
   readonly source: string;
   readonly options: z.ZodType<Options>;
   /** Of each of its teachers. */
-  readonly requires: (options: Options) => LossRequirement;
+  readonly requires: (options: Options, sizes: ModelSizes) => LossRequirement;
   /** `several`: a configuration may give the loss a list of teachers, whose signals for the same tokens it receives together. Default: one. */
   readonly teachers?: "one" | "several";
   readonly columns?: LossColumns<Options>;
@@ -131,7 +149,10 @@ export interface LossDefinition<Options = unknown> {
     inputs: LossInputs<T>,
     options: Options,
   ) => T;
-  readonly parameters?: (options: Options) => Readonly<Record<string, LossParameter>>;
+  readonly parameters?: (
+    options: Options,
+    sizes: ModelSizes,
+  ) => Readonly<Record<string, LossParameter>>;
   /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
    * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */
   readonly perToken: <T extends Tensor>(

@@ -9,16 +9,23 @@ import { akl } from "./akl.js";
 import { atkd } from "./atkd.js";
 import { continuationKd } from "./continuation-kd.js";
 import { ctkd } from "./ctkd.js";
+import { dacKl } from "./dac-kl.js";
 import { dist } from "./dist.js";
 import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
+import { hiddenRelations } from "./hidden-relations.js";
+import { hiddenStates } from "./hidden-states.js";
+import { kdNas } from "./kd-nas.js";
+import { okd } from "./okd.js";
 import { ranking } from "./ranking.js";
 import { rlkd } from "./rlkd.js";
 import { rsKd } from "./rs-kd.js";
 import { sampledReverseKl } from "./sampled-reverse-kl.js";
 import { skewForwardKl } from "./skew-forward-kl.js";
 import { skewReverseKl } from "./skew-reverse-kl.js";
+import { spanProducts } from "./span-products.js";
 import { speckd } from "./speckd.js";
+import { swing } from "./swing.js";
 import { totalVariation } from "./total-variation.js";
 import { truncatedForwardKl } from "./truncated-forward-kl.js";
 import { uld } from "./uld.js";
@@ -29,15 +36,16 @@ import type {
   LossRequirement,
   MinibatchPosition,
 } from "./loss-definition.js";
+import { EXAMPLE_SIZES, type ModelSizes } from "./model-sizes.js";
 import { reverseKl } from "./reverse-kl.js";
 
 /** A loss whose options are chosen. */
 export interface ConfiguredLoss {
   readonly name: string;
-  readonly requirement: LossRequirement;
+  readonly requirement: (sizes: ModelSizes) => LossRequirement;
   /** May it be given several teachers? */
   readonly takesSeveralTeachers: boolean;
-  readonly parameters: Readonly<Record<string, LossParameter>>;
+  readonly parameters: (sizes: ModelSizes) => Readonly<Record<string, LossParameter>>;
   readonly columns: {
     readonly names: readonly string[];
     readonly compute: (
@@ -86,6 +94,13 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(speckd),
   entry(dpkd),
   entry(uld),
+  entry(dacKl),
+  entry(spanProducts),
+  entry(swing),
+  entry(okd),
+  entry(hiddenStates),
+  entry(hiddenRelations),
+  entry(kdNas),
   entry(sampledReverseKl),
   entry(rsKd),
   entry(truncatedForwardKl),
@@ -122,11 +137,11 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     const options = parsed.data;
     return {
       name,
-      requirement: definition.requires(options),
+      requirement: (sizes) => definition.requires(options, sizes),
       takesSeveralTeachers: definition.teachers === "several",
-      parameters: definition.parameters?.(options) ?? {},
+      parameters: (sizes) => definition.parameters?.(options, sizes) ?? {},
       columns: {
-        names: definition.columns?.names ?? [],
+        names: columnNames(definition, options),
         compute: (positions, progress) =>
           definition.columns?.compute(positions, options, progress) ?? [],
       },
@@ -139,7 +154,15 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     summary: definition.summary,
     source: definition.source,
     options: definition.options,
-    requires: definition.requires(definition.options.parse({})),
+    requires: definition.requires(definition.options.parse({}), EXAMPLE_SIZES),
   });
   return { name, configure, describe };
+}
+
+function columnNames<Options>(
+  { columns }: LossDefinition<Options>,
+  options: Options,
+): readonly string[] {
+  const names = columns?.names ?? [];
+  return typeof names === "function" ? names(options) : names;
 }

@@ -8,11 +8,13 @@ import { z } from "zod";
 import type {
   LossInputs,
   LossParameter,
+  LossRequirement,
   MinibatchPosition,
   TeacherTensors,
   TemperedTensors,
 } from "./loss-definition.js";
 import { configureLoss, type ConfiguredLoss } from "./loss-registry.js";
+import { EXAMPLE_SIZES, type ModelSize, type ModelSizes, type RunSizes } from "./model-sizes.js";
 import { lossTeachersShape, teachersOfLoss, type TeacherName } from "./loss-teachers.js";
 import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
 
@@ -34,6 +36,8 @@ export interface TeacherRequirement {
   readonly spec: SignalSpec;
   /** How many of its own best ids the student has scored at each position; 0 = none. All teachers that are asked get the same list. */
   readonly studentTopK: number;
+  /** D of the hidden states that the spec asks for; left out: it asks for none. */
+  readonly hiddenWidth?: number;
 }
 
 /** What the losses need of the row's teacher, and of those they name. */
@@ -49,8 +53,10 @@ export type SlottedTensors<T> = Omit<TeacherTensors<T>, "tempered"> & {
 /** What the graph is fed for a loss set beside logits and targets. */
 export interface LossSetInputs<T> extends Omit<
   LossInputs<T>,
-  "teacher" | "teachers" | "scalars" | "columns" | "parameters"
+  "sizes" | "teacher" | "teachers" | "studentLayers" | "scalars" | "columns" | "parameters"
 > {
+  /** Of `LossSet.studentLayers`; left out: none. */
+  readonly studentLayers?: ReadonlyMap<number, T>;
   /** The row's teacher. */
   readonly teacher: SlottedTensors<T>;
   /** Those that losses name. */
@@ -69,7 +75,10 @@ export interface OwnedParameter extends LossParameter {
   readonly name: string;
 }
 
-interface Member extends ConfiguredLoss {
+interface Member extends Omit<ConfiguredLoss, "requirement" | "parameters"> {
+  readonly requirement: LossRequirement;
+  readonly parameters: Readonly<Record<string, LossParameter>>;
+  readonly sizes: ModelSizes;
   readonly weight: Schedule;
   /** In the loss's order; never empty. */
   readonly teachers: readonly TeacherName[];
@@ -85,6 +94,8 @@ export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signal
 export class LossSet {
   /** What it was made of: plain data, from which another thread makes the same set. */
   readonly config: LossesConfig;
+  /** Of the models; undefined where they are not known yet: then nothing can be computed that depends on them. */
+  readonly sizes: RunSizes | undefined;
   readonly #members: readonly Member[];
   /** Distinct temperatures of each teacher; the same schedule twice is one slot. */
   readonly #slots: ReadonlyMap<TeacherName, readonly Schedule[]>;
@@ -94,9 +105,10 @@ export class LossSet {
     readonly schedule: Schedule;
   }[];
 
-  constructor(config: LossesConfig) {
+  constructor(config: LossesConfig, sizes?: RunSizes) {
     this.config = config;
-    this.#members = config.map(toMember);
+    this.sizes = sizes;
+    this.#members = config.map((own, index) => toMember(own, index, sizes));
     const named = this.#members.flatMap(({ teachers }) => teachers);
     this.#slots = new Map([undefined, ...named].map((name) => [name, this.#slotsFor(name)]));
     this.#scalars = this.#members.flatMap(({ requirement }, member) =>
@@ -166,6 +178,7 @@ export class LossSet {
       Math.max(0, ...parts.map((part) => pick(part) ?? 0));
     const any = (pick: (part: Partial<SignalSpec>) => boolean | undefined) =>
       parts.some((part) => pick(part) ?? false);
+    const hiddenLayers = union(parts.map((part) => part.hiddenLayers ?? []));
     return {
       spec: {
         topK: largest((part) => part.topK),
@@ -175,10 +188,21 @@ export class LossSet {
         taus: this.#slots.get(teacher)!.map((slot) => scheduleAt(slot, progress)),
         draws: largest((part) => part.draws),
         dense: widestDense(parts),
-        hiddenLayers: [],
+        hiddenLayers,
       },
+      ...(hiddenLayers.length > 0 && { hiddenWidth: teacherSize(this.sizes, teacher).width }),
       studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
+  }
+
+  /** Layers of the student whose hidden states the losses compare, rising. */
+  get studentLayers(): readonly number[] {
+    return union(this.#members.map(({ requirement }) => requirement.studentLayers ?? []));
+  }
+
+  /** Must all positions of a sequence be computed together? */
+  get keepsSequences(): boolean {
+    return this.#members.some(({ requirement }) => requirement.keepsSequences ?? false);
   }
 
   /** Weights of the losses at a point of the run, in their order. */
@@ -254,8 +278,11 @@ export class LossSet {
       owner === index ? [[name, inputs.scalars[at]] as const] : [],
     );
     return {
+      sizes: member.sizes,
       logits: inputs.logits,
       targets: inputs.targets,
+      ...(inputs.places && { places: inputs.places }),
+      studentLayers: inputs.studentLayers ?? new Map(),
       teacher: teachers[0]!,
       teachers,
       scalars: Object.fromEntries(scalars) as Record<string, T>,
@@ -319,8 +346,37 @@ function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"]
 function toMember(
   { name, weight, teacher, teachers, ...options }: LossesConfig[number],
   index: number,
+  sizes: RunSizes | undefined,
 ): Member {
   const field = `losses[${index}]`;
   const loss = configureLoss(name, options, field);
-  return { ...loss, weight, teachers: teachersOfLoss(loss, { teacher, teachers }, field) };
+  const named = teachersOfLoss(loss, { teacher, teachers }, field);
+  const own = { ...(sizes ?? EXAMPLE_SIZES), teacher: teacherSize(sizes, named[0]) };
+  const known = sizes === undefined ? unsized(loss) : sized(loss, own);
+  return { ...loss, ...known, sizes: own, weight, teachers: named };
+}
+
+type SizedParts = Pick<Member, "requirement" | "parameters">;
+
+function sized(loss: ConfiguredLoss, sizes: ModelSizes): SizedParts {
+  return { requirement: loss.requirement(sizes), parameters: loss.parameters(sizes) };
+}
+
+/** What a loss asks of models that are not known yet. Only losses on hidden states depend on sizes: options that the example does not
+ * fit may fit the run's models. */
+function unsized(loss: ConfiguredLoss): SizedParts {
+  try {
+    return sized(loss, EXAMPLE_SIZES);
+  } catch {
+    return { requirement: { signal: { hiddenLayers: [0] }, studentLayers: [0] }, parameters: {} };
+  }
+}
+
+function teacherSize(sizes: RunSizes | undefined, teacher: TeacherName): ModelSize {
+  const { named, teacher: own } = sizes ?? EXAMPLE_SIZES;
+  return (teacher === undefined ? undefined : named?.[teacher]) ?? own;
+}
+
+function union(lists: readonly (readonly number[])[]): readonly number[] {
+  return [...new Set(lists.flat())].sort((a, b) => a - b);
 }

@@ -99,7 +99,7 @@ export class GradientEngine {
 
   /** The losses' probes at each loss position of a microbatch, in its order. */
   async probe(
-    { chunks, positions, lossPositions, feeds }: PackedMicrobatch,
+    { chunks, positions, slots, feeds }: PackedMicrobatch,
     scalars: readonly number[],
   ): Promise<readonly Float32Array[]> {
     const session = await cached(this.#probeSessions, chunks, () =>
@@ -114,7 +114,10 @@ export class GradientEngine {
     const inputs = Object.entries(known).filter(([name]) => session.inputNames.includes(name));
     const names = Array.from({ length: this.#options.losses.probeCount }, (_, at) => probeName(at));
     const results = await session.run(Object.fromEntries(inputs), names);
-    return names.map((name) => (results[name]!.data as Float32Array).slice(0, lossPositions));
+    return names.map((name) => {
+      const values = results[name]!.data as Float32Array;
+      return Float32Array.from(slots, (slot) => values[slot]!);
+    });
   }
 
   #session(chunks: number): Promise<Session> {

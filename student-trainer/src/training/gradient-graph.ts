@@ -1,5 +1,5 @@
 import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
-import type { Attend } from "@tandem/shared/models/decoder-parts.js";
+import type { Attend, DecoderOutput } from "@tandem/shared/models/decoder-parts.js";
 import { decode, logits, type PlaceInputs } from "@tandem/shared/models/decoder.js";
 import { headName, listParameters } from "@tandem/shared/models/parameters.js";
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
@@ -41,9 +41,7 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
     listParameters(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]),
   );
   const weight = (name: string): GraphTensor => parameters.get(name)!;
-  const hidden = body(g, config, weight); // [B·T,D]
-  const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
-  const kept = g.gather(hidden, lossRows, 0); // [chunks·C,D]
+  const kept = keptStates(g, options, weight);
   const head = weight(headName(config));
   const lossWeights = g.input("weights", "f32", [options.losses.names.length]);
   const settings = lossSettings(g, options.losses);
@@ -51,13 +49,17 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
 
   let headGradient: GraphTensor | undefined;
   let lossSums: GraphTensor | undefined;
-  const keptGradients: GraphTensor[] = [];
+  /** Of each chunk those of `kept`. */
+  const keptGradients: (readonly GraphTensor[])[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
     // Cut off from the body: with a tied head there would be a second path from the loss to the embedding.
-    const cut = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
-    const rows = g.stopGradient(after(g, cut, lossSums, headGradient, keptGradients.at(-1)));
-    const own = chunkRows(g, options, { rows, weight, chunk, columns: true });
-    const { sums, byLogits, byOwned } = lossGradients(g, options, {
+    const behind = [lossSums, headGradient, ...(keptGradients.at(-1) ?? [])];
+    const states = kept.map((each) => {
+      const cut = g.slice(each, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+      return g.stopGradient(after(g, cut, ...behind));
+    });
+    const own = chunkRows(g, options, { states, weight, chunk, columns: true });
+    const { sums, byLogits, byLayers, byOwned } = lossGradients(g, options, {
       ...settings,
       rows: own,
       coefficients: g.input(`coefficients.${chunk}`, "f32", ["C"]),
@@ -66,11 +68,11 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
     const [byHead, byRows] = gradients(g, {
       outputs: [own.logits],
       seeds: [byLogits],
-      wrt: [head, rows],
+      wrt: [head, states[0]!],
     });
     headGradient = headGradient === undefined ? byHead! : g.add(headGradient, byHead!);
     lossSums = lossSums === undefined ? sums : g.add(lossSums, sums);
-    keptGradients.push(byRows!);
+    keptGradients.push([byRows!, ...byLayers]);
     byOwned.forEach((gradient, at) => {
       const before = ownedGradients[at];
       ownedGradients[at] = before === undefined ? gradient : g.add(before, gradient);
@@ -83,8 +85,13 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
 
   const names = [...parameters.keys()];
   const byParameters = gradients(g, {
-    outputs: [kept],
-    seeds: [g.concat(keptGradients, 0)],
+    outputs: kept,
+    seeds: kept.map((_, at) =>
+      g.concat(
+        keptGradients.map((own) => own[at]!),
+        0,
+      ),
+    ),
     wrt: [...parameters.values()],
   });
   names.forEach((name, index) => {
@@ -112,19 +119,31 @@ export function after(
   }, x);
 }
 
-/** Hidden states behind the final norm of B rows of T positions: [B·T,D]. */
-export function body(
+/** At the positions that carry loss, [chunks·C,D] each: the states behind the final norm, then those of `LossSet.studentLayers`. */
+export function keptStates(
+  g: GraphBuilder,
+  { config, chunks, losses }: GradientGraphOptions,
+  weight: (name: string) => GraphTensor,
+): readonly GraphTensor[] {
+  const { hidden, layers } = body(g, config, weight);
+  const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
+  const states = [hidden, ...losses.studentLayers.map((layer) => layers[layer]!)];
+  return states.map((state) => g.gather(state, lossRows, 0));
+}
+
+/** B rows of T positions: the hidden states behind the final norm, [B·T,D], and those of every layer. */
+function body(
   g: GraphBuilder,
   config: ModelConfig,
   weight: (name: string) => GraphTensor,
-): GraphTensor {
+): DecoderOutput<GraphTensor> {
   const ids = g.input("ids", "i64", ["B", "T"]);
   const places = positionInputs(g, config);
   return decode(g, config, weight, {
     ids: g.reshape(ids, ["B*T"]),
     places,
     attend: attendWithinRows(g, config),
-  }).hidden;
+  });
 }
 
 /** Fed for the T positions of a row; every row has the same. */
@@ -154,8 +173,8 @@ function attendWithinRows(g: GraphBuilder, config: ModelConfig): Attend<GraphTen
 }
 
 export interface ChunkInputs {
-  /** Hidden states, f32 [C,D]. */
-  readonly rows: GraphTensor;
+  /** The chunk's `keptStates`, [C,D] each. */
+  readonly states: readonly GraphTensor[];
   readonly weight: (name: string) => GraphTensor;
   readonly chunk: number;
   readonly columns: boolean;
@@ -165,11 +184,13 @@ export interface ChunkInputs {
 export function chunkRows(
   g: GraphBuilder,
   options: GradientGraphOptions,
-  { rows, weight, chunk, columns }: ChunkInputs,
+  { states, weight, chunk, columns }: ChunkInputs,
 ): LossRows {
   const { config, vocabulary } = options;
+  const [hidden, ...layers] = states;
   return declareLossRows(g, options, {
-    logits: logits(g, config, weight, { hidden: rows, vocabulary }), // [C,V]
+    logits: logits(g, config, weight, { hidden: hidden!, vocabulary }), // [C,V]
+    layers,
     suffix: `.${chunk}`,
     size: "C",
     columns,

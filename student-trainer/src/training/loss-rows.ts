@@ -21,6 +21,10 @@ export interface LossRowsOptions {
 export interface LossRows {
   /** f32 [C,V]. */
   readonly logits: GraphTensor;
+  /** f32 [C,D]: those of `LossSet.studentLayers`, in its order. */
+  readonly layers: readonly GraphTensor[];
+  /** f32 [C] each: sequence and index, where the losses keep sequences together. */
+  readonly places: readonly GraphTensor[];
   /** i64 [C]. */
   readonly targets: GraphTensor;
   /** By `signalInputs`, in its order. */
@@ -43,21 +47,23 @@ export function declareLossRows(
   { losses, requirement, vocabulary }: LossRowsOptions,
   declared: {
     readonly logits: GraphTensor;
+    readonly layers: readonly GraphTensor[];
     readonly suffix: string;
     readonly size: Dim;
     readonly columns: boolean;
   },
 ): LossRows {
-  const { logits, suffix, size } = declared;
+  const { logits, layers, suffix, size } = declared;
   const input = (name: string, dtype: "f32" | "i64", width?: number): GraphTensor =>
     g.input(`${name}${suffix}`, dtype, width === undefined ? [size] : [size, width]);
   const signal = signalInputs(requirement, vocabulary).map(({ name, dtype, width }) =>
     input(name, dtype, width),
   );
+  const places = losses.keepsSequences ? [input("sequence", "f32"), input("index", "f32")] : [];
   const targets = input("targets", "i64");
   const count = declared.columns ? losses.columnCount : 0;
   const columns = Array.from({ length: count }, (_, at) => input(columnName(at), "f32"));
-  return { logits, targets, signal, columns };
+  return { logits, layers, places, targets, signal, columns };
 }
 
 /** The scheduled numbers as the input `scalars` [S], if there are any. */
@@ -76,6 +82,8 @@ export interface LossRowResults {
   readonly sums: GraphTensor;
   /** The gradient of Σ weight·sum by the logits, f32 [C,V]. */
   readonly byLogits: GraphTensor;
+  /** By `LossRows.layers`, f32 [C,D] each. */
+  readonly byLayers: readonly GraphTensor[];
   /** By the losses' own parameters. */
   readonly byOwned: readonly GraphTensor[];
 }
@@ -97,8 +105,7 @@ export function lossGradients(
 ): LossRowResults {
   const flat = [coefficients, ...flatten(rows)];
   const shared = [weights, ...(scalars === undefined ? [] : [scalars]), ...owned];
-  const { vocabulary, blockRows = lossBlockRows(vocabulary) } = options;
-  const blocked = { rows: flat, shared, blockRows };
+  const blocked = { rows: flat, shared, blockRows: blockRowsOf(options) };
   const results = inRowBlocks(g, blocked, (b, [coefficient, ...own], [weight, ...settings]) => {
     const inputs = lossInputs(b, options, { own, settings });
     const perToken = options.losses.perToken(b, inputs);
@@ -106,13 +113,31 @@ export function lossGradients(
       b.reduceSum(b.mul(values, coefficient!), { keepDims: true }),
     );
     const total = b.concat(sums, 0);
-    const wrt = [inputs.logits, ...inputs.parameters];
-    const [byLogits, ...byOwned] = gradients(b, { outputs: [total], seeds: [weight!], wrt });
-    return { rows: [byLogits!, ...perToken], sums: [total, ...byOwned] };
+    const states = [inputs.logits, ...(inputs.studentLayers?.values() ?? [])];
+    const wrt = [...states, ...inputs.parameters];
+    const all = gradients(b, { outputs: [total], seeds: [weight!], wrt });
+    const byStates = all.slice(0, states.length);
+    return { rows: [...byStates, ...perToken], sums: [total, ...all.slice(states.length)] };
   });
-  const [byLogits, ...perToken] = results.rows;
+  const [byLogits, ...rest] = results.rows;
   const [sums, ...byOwned] = results.sums;
-  return { byLogits: byLogits!, perToken, sums: sums!, byOwned };
+  const count = rows.layers.length;
+  return {
+    byLogits: byLogits!,
+    byLayers: rest.slice(0, count),
+    perToken: rest.slice(count),
+    sums: sums!,
+    byOwned,
+  };
+}
+
+/** How many rows the losses see at a time, 1 for all: losses that relate positions to each other see them all. */
+export function blockRowsOf({
+  losses,
+  vocabulary,
+  blockRows,
+}: Omit<LossRowsOptions, "requirement">): number {
+  return losses.keepsSequences ? 1 : (blockRows ?? lossBlockRows(vocabulary));
 }
 
 /** The losses' probes at C rows, f32 [C] each. */
@@ -122,16 +147,16 @@ export function lossProbes(
   { rows, scalars, owned }: LossSettings & { readonly rows: LossRows },
 ): readonly GraphTensor[] {
   const shared = [...(scalars === undefined ? [] : [scalars]), ...owned];
-  const { vocabulary, blockRows = lossBlockRows(vocabulary) } = options;
-  const blocked = { rows: flatten(rows), shared, blockRows };
+  const blocked = { rows: flatten(rows), shared, blockRows: blockRowsOf(options) };
   return inRowBlocks(g, blocked, (b, own, settings) => ({
     rows: options.losses.probes(b, lossInputs(b, options, { own, settings })),
     sums: [],
   })).rows;
 }
 
-function flatten({ logits, targets, signal, columns }: LossRows): readonly GraphTensor[] {
-  return [logits, targets, ...signal, ...columns];
+function flatten(rows: LossRows): readonly GraphTensor[] {
+  const { logits, layers, places, targets, signal, columns } = rows;
+  return [logits, targets, ...layers, ...places, ...signal, ...columns];
 }
 
 /** What `flatten` made flat, and the settings, under the names by which losses know them. */
@@ -144,12 +169,18 @@ function lossInputs(
   }: { readonly own: readonly GraphTensor[]; readonly settings: readonly GraphTensor[] },
 ): LossSetInputs<GraphTensor> {
   const names = signalInputs(requirement, vocabulary).map(({ name }) => name);
-  const [logits, targets, ...rest] = own;
+  const [logits, targets, ...others] = own;
+  const layers = losses.studentLayers.map((layer, at) => [layer, others[at]!] as const);
+  const placed = losses.keepsSequences ? 2 : 0;
+  const [sequence, index] = others.slice(layers.length);
+  const rest = others.slice(layers.length + placed);
   const scalarCount = losses.scalarsAt(0).length;
   const [numbers] = settings;
   return {
     logits: logits!,
     targets: targets!,
+    studentLayers: new Map(layers),
+    ...(placed > 0 && { places: { sequence: sequence!, index: index! } }),
     ...teacherTensors(new Map(names.map((name, at) => [name, rest[at]!])), requirement),
     columns: rest.slice(names.length),
     scalars: Array.from({ length: scalarCount }, (_, at) =>

@@ -1,3 +1,4 @@
+import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
 import type { LossSet } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 
@@ -29,6 +30,8 @@ export function minibatchColumns(
       signal: rollout.signal,
       named: rollout.signals,
       row,
+      token: rollout.response[row]!,
+      rngKey: rngKeyOf(rollout.epoch, rollout.row, rollout.sample),
       atIds: rollout.atIds,
     })).filter(({ coefficient }) => coefficient > 0),
   );

@@ -28,6 +28,8 @@ export interface PackOptions {
   readonly chunkRows: number;
   /** C is a multiple of it (`lossBlockRows`). Default: 1. */
   readonly blockRows?: number;
+  /** No sequence is cut between chunks, which are as large as that takes, and `sequence.c`, `index.c` [C] are fed. Default: false. */
+  readonly keepSequences?: boolean;
 }
 
 /** Sequences as the gradient session eats them. */
@@ -39,6 +41,8 @@ export interface PackedMicrobatch {
   readonly chunks: number;
   /** n: positions that carry loss. */
   readonly lossPositions: number;
+  /** u32 [n]: the row of [chunks·C] in which each of them stands. Other rows weigh nothing. */
+  readonly slots: Uint32Array;
   /** `ids` [B,T], `lossRows` [chunks,C] and per chunk c `targets.c` [C], `coefficients.c` [C], `column.I.c` [C] and the signal's `NAME.c`. */
   readonly feeds: Readonly<Record<string, HostTensor>>;
 }
@@ -54,6 +58,15 @@ interface LossPosition {
   readonly coefficient: number;
 }
 
+/** Where the positions that carry loss stand. */
+interface Chunks {
+  readonly chunks: number;
+  /** C. */
+  readonly size: number;
+  /** Row of [chunks·C] of each position. */
+  readonly slots: Uint32Array;
+}
+
 /** Rows are padded on the right with id 0, where causality hides it; the last token of a row is only ever a target.
  * Nothing is copied per chunk: chunks are views of one array. */
 export function packMicrobatch(
@@ -66,25 +79,72 @@ export function packMicrobatch(
   const lossPositions = sequences.flatMap((sequence, row) =>
     lossPositionsOf(sequence, row * positions),
   );
-  const chunks = chunkCount(lossPositions.length, chunkRows);
-  // At least two rows: with one, engines may take another path, with other bits.
-  const size = roundUp(Math.max(2, Math.ceil(lossPositions.length / chunks)), blockRows);
+  const layout = options.keepSequences
+    ? wholeSequences(lossPositions, chunkRows)
+    : evenChunks(lossPositions.length, { chunkRows, blockRows });
   return {
     rows,
     positions,
-    chunks,
+    chunks: layout.chunks,
     lossPositions: lossPositions.length,
+    slots: layout.slots,
     feeds: {
       ids: i64Tensor(widen(packIds(sequences, positions, vocabulary)), [rows, positions]),
-      ...packLossRows(lossPositions, chunks, size),
-      ...packColumns(lossPositions, sequences[0]?.columns?.length ?? 0, { chunks, size }),
-      ...packSignals(lossPositions, signalInputs, chunks, size),
+      ...packLossRows(lossPositions, layout),
+      ...(options.keepSequences && packPlaces(lossPositions, layout)),
+      ...packColumns(lossPositions, sequences[0]?.columns?.length ?? 0, layout),
+      ...packSignals(lossPositions, signalInputs, layout),
     },
   };
 }
 
-function roundUp(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple;
+function evenChunks(
+  count: number,
+  { chunkRows, blockRows }: { readonly chunkRows: number; readonly blockRows: number },
+): Chunks {
+  const chunks = chunkCount(count, chunkRows);
+  const slots = Uint32Array.from({ length: count }, (_, at) => at);
+  const size = Math.ceil(chunkSize(count, chunks) / blockRows) * blockRows;
+  return { chunks, size, slots };
+}
+
+/** As even as whole sequences, in their order, allow. */
+function wholeSequences(lossPositions: readonly LossPosition[], chunkRows: number): Chunks {
+  const lengths = runLengths(lossPositions.map(({ rollout }) => rollout));
+  const chunks = chunkCount(lossPositions.length, chunkRows);
+  let size = Math.max(chunkSize(lossPositions.length, chunks), ...lengths);
+  let starts = placeRuns(lengths, size);
+  while (starts.at(-1)! + lengths.at(-1)! > chunks * size) starts = placeRuns(lengths, ++size);
+  const slots = starts.flatMap((start, run) =>
+    Array.from({ length: lengths[run]! }, (_, index) => start + index),
+  );
+  return { chunks, size, slots: Uint32Array.from(slots) };
+}
+
+/** Where each run begins when one that would cross a multiple of `size` moves up to it. */
+function placeRuns(lengths: readonly number[], size: number): number[] {
+  let next = 0;
+  return lengths.map((length) => {
+    const room = size - (next % size);
+    const start = length > room ? next + room : next;
+    next = start + length;
+    return start;
+  });
+}
+
+/** How often each value comes in a row. */
+function runLengths(values: readonly unknown[]): number[] {
+  const lengths: number[] = [];
+  values.forEach((value, at) => {
+    if (at > 0 && value === values[at - 1]) lengths[lengths.length - 1]! += 1;
+    else lengths.push(1);
+  });
+  return lengths;
+}
+
+/** At least two rows: with one, engines may take another path, with other bits. */
+function chunkSize(count: number, chunks: number): number {
+  return Math.max(2, Math.ceil(count / chunks));
 }
 
 /** A power of two: each number of chunks is a graph of its own. It depends on the microbatch alone, as bits depend on it. */
@@ -156,13 +216,13 @@ function packIds(
 
 function packLossRows(
   lossPositions: readonly LossPosition[],
-  chunks: number,
-  size: number,
+  { chunks, size, slots }: Chunks,
 ): Record<string, HostTensor> {
   const hiddenRows = new Uint32Array(chunks * size);
   const targets = new Uint32Array(chunks * size);
   const coefficients = new Float32Array(chunks * size);
-  lossPositions.forEach(({ rollout, index, hiddenRow, coefficient }, at) => {
+  lossPositions.forEach(({ rollout, index, hiddenRow, coefficient }, position) => {
+    const at = slots[position]!;
     hiddenRows[at] = hiddenRow;
     targets[at] = rollout.response[index] as number;
     coefficients[at] = coefficient;
@@ -179,15 +239,39 @@ function packLossRows(
   return feeds;
 }
 
+/** Which sequence a row belongs to, −1 where there is none, and where in its response it stands. */
+function packPlaces(
+  lossPositions: readonly LossPosition[],
+  { chunks, size, slots }: Chunks,
+): Record<string, HostTensor> {
+  const sequence = new Float32Array(chunks * size).fill(-1);
+  const indices = new Float32Array(chunks * size);
+  let number = -1;
+  lossPositions.forEach(({ rollout, index }, position) => {
+    if (rollout !== lossPositions[position - 1]?.rollout) number++;
+    sequence[slots[position]!] = number;
+    indices[slots[position]!] = index;
+  });
+  const feeds: Record<string, HostTensor> = {};
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const [from, to] = [chunk * size, (chunk + 1) * size];
+    feeds[`sequence.${chunk}`] = f32Tensor(sequence.subarray(from, to), [size]);
+    feeds[`index.${chunk}`] = f32Tensor(indices.subarray(from, to), [size]);
+  }
+  return feeds;
+}
+
 function packColumns(
   lossPositions: readonly LossPosition[],
   count: number,
-  { chunks, size }: { readonly chunks: number; readonly size: number },
+  { chunks, size, slots }: Chunks,
 ): Record<string, HostTensor> {
   const feeds: Record<string, HostTensor> = {};
   for (let column = 0; column < count; column++) {
     const data = new Float32Array(chunks * size);
-    lossPositions.forEach(({ columns, index }, at) => (data[at] = columns[column]![index]!));
+    lossPositions.forEach(({ columns, index }, position) => {
+      data[slots[position]!] = columns[column]![index]!;
+    });
     for (let chunk = 0; chunk < chunks; chunk++) {
       const view = data.subarray(chunk * size, (chunk + 1) * size);
       feeds[`${columnName(column)}.${chunk}`] = f32Tensor(view, [size]);
@@ -199,8 +283,7 @@ function packColumns(
 function packSignals(
   lossPositions: readonly LossPosition[],
   inputs: readonly SignalInput[],
-  chunks: number,
-  size: number,
+  { chunks, size, slots }: Chunks,
 ): Record<string, HostTensor> {
   const teachers = [...new Set(inputs.map(({ teacher }) => teacher))];
   const byTeacher = new Map(
@@ -214,14 +297,14 @@ function packSignals(
     const views = (chunk: number) => [chunk * size * width, (chunk + 1) * size * width] as const;
     if (input.dtype === "f32") {
       const data = new Float32Array(chunks * size * width).fill(input.filler);
-      sources.forEach((source, at) => input.fill(data, at * width, source));
+      sources.forEach((source, at) => input.fill(data, slots[at]! * width, source));
       for (let chunk = 0; chunk < chunks; chunk++) {
         feeds[`${input.name}.${chunk}`] = f32Tensor(data.subarray(...views(chunk)), shape);
       }
     } else {
       const data = new Uint32Array(chunks * size * width);
       if (input.filler === "ascending") data.forEach((_, at) => (data[at] = at % width));
-      sources.forEach((source, at) => input.fill(data, at * width, source));
+      sources.forEach((source, at) => input.fill(data, slots[at]! * width, source));
       const wide = widen(data);
       for (let chunk = 0; chunk < chunks; chunk++) {
         feeds[`${input.name}.${chunk}`] = i64Tensor(wide.subarray(...views(chunk)), shape);

@@ -3,8 +3,8 @@ import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
 import {
   after,
-  body,
   chunkRows,
+  keptStates,
   lossSettings,
   times,
   type GradientGraphOptions,
@@ -25,15 +25,15 @@ export function buildProbeGraph(options: GradientGraphOptions): Graph {
     listParameters(config).map(({ name, shape }) => [name, g.input(name, "f32", shape)]),
   );
   const weight = (name: string): GraphTensor => parameters.get(name)!;
-  const hidden = body(g, config, weight); // [B·T,D]
-  const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
-  const kept = g.gather(hidden, lossRows, 0); // [chunks·C,D]
+  const kept = keptStates(g, options, weight);
   const settings = lossSettings(g, losses);
   const parts: (readonly GraphTensor[])[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
-    const own = g.slice(kept, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
-    const rows = after(g, own, parts.at(-1)?.at(-1));
-    const inputs = chunkRows(g, options, { rows, weight, chunk, columns: false });
+    const states = kept.map((each) => {
+      const own = g.slice(each, 0, times(chunk, "C"), times(chunk + 1, "C")); // [C,D]
+      return after(g, own, parts.at(-1)?.at(-1));
+    });
+    const inputs = chunkRows(g, options, { states, weight, chunk, columns: false });
     parts.push(lossProbes(g, options, { ...settings, rows: inputs })); // [C] each
   }
   for (let probe = 0; probe < losses.probeCount; probe++) {

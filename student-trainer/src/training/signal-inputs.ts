@@ -58,7 +58,7 @@ export function inputName(name: string, teacher: string | undefined): string {
 }
 
 function inputsOf(
-  { spec, studentTopK }: TeacherRequirement,
+  { spec, studentTopK, hiddenWidth }: TeacherRequirement,
   vocabulary: number,
 ): readonly SignalInput[] {
   return [
@@ -80,6 +80,7 @@ function inputsOf(
     ...(spec.dense === "none"
       ? []
       : [matrixPart("dense", vocabulary, ({ signal }) => signal.dense)]),
+    ...spec.hiddenLayers.map((layer) => hiddenPart(layer, hiddenWidth!)),
   ];
 }
 
@@ -180,6 +181,29 @@ function drawInputs(count: number): readonly SignalInput[] {
     },
   };
   return [ids, counts];
+}
+
+/** States travel as float16, which ends at 65504: what overflowed there would make every weight NaN. */
+function hiddenPart(layer: number, width: number): FloatInput {
+  const name = `hidden.${layer}`;
+  return {
+    name,
+    dtype: "f32",
+    width,
+    filler: 0,
+    fill: (target, at, { signal, row }) => {
+      const states = part(signal.hidden?.get(layer), `the hidden states of layer ${layer}`);
+      if (states.length !== signal.count * width) throw missing(`hidden states of width ${width}`);
+      const own = states.subarray(row * width, (row + 1) * width);
+      if (!own.every(Number.isFinite)) {
+        throw new TandemError(
+          "OUT_OF_RANGE",
+          `hidden states of the teacher's layer ${layer} exceed float16 (65504); compare another layer`,
+        );
+      }
+      target.set(own, at);
+    },
+  };
 }
 
 function scalarPart(name: string, field: FloatPart): FloatInput {

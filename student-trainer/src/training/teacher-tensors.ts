@@ -1,4 +1,5 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
+import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 import type { LossSetInputs, SignalRequirement, SlottedTensors } from "../losses/loss-set.js";
 import { inputName } from "./signal-inputs.js";
 
@@ -8,17 +9,17 @@ export function teacherTensors<T>(
   requirement: SignalRequirement,
 ): Pick<LossSetInputs<T>, "teacher" | "named"> {
   const named = Object.entries(requirement.named ?? {}).map(
-    ([name, { spec }]) => [name, tensorsOf(fed, spec.taus.length, name)] as const,
+    ([name, { spec }]) => [name, tensorsOf(fed, spec, name)] as const,
   );
   return {
-    teacher: tensorsOf(fed, requirement.spec.taus.length, undefined),
+    teacher: tensorsOf(fed, requirement.spec, undefined),
     named: Object.fromEntries(named),
   };
 }
 
 function tensorsOf<T>(
   fed: ReadonlyMap<string, T>,
-  tauCount: number,
+  { taus, hiddenLayers }: SignalSpec,
   teacher: string | undefined,
 ): SlottedTensors<T> {
   const need = (name: string): T => {
@@ -28,7 +29,7 @@ function tensorsOf<T>(
   };
   const has = (name: string): boolean => fed.has(inputName(name, teacher));
   return {
-    tempered: Array.from({ length: tauCount }, (_, slot) => ({
+    tempered: Array.from({ length: taus.length }, (_, slot) => ({
       tau: need(`tau.${slot}`),
       lse: need(`lseAt.${slot}`),
       ...(has(`logTailAt.${slot}`) && { logTail: need(`logTailAt.${slot}`) }),
@@ -53,5 +54,8 @@ function tensorsOf<T>(
     ...(has("at.ids") && { at: { ids: need("at.ids"), logits: need("at.logits") } }),
     ...(has("draws.ids") && { draws: { ids: need("draws.ids"), counts: need("draws.counts") } }),
     ...(has("dense") && { dense: need("dense") }),
+    ...(hiddenLayers.length > 0 && {
+      hidden: new Map(hiddenLayers.map((layer) => [layer, need(`hidden.${layer}`)])),
+    }),
   };
 }

@@ -4,6 +4,7 @@ import {
   type NamedValues,
   type StudentModel,
 } from "../checkpoint/student-model.js";
+import { initialValues } from "../losses/initial-values.js";
 import type { LossSet, SignalRequirement, TeacherRequirement } from "../losses/loss-set.js";
 import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
 import { AdamW } from "../optim/adamw.js";
@@ -14,7 +15,7 @@ import type { Rollout } from "../rollout/rollout.js";
 import { GradientEngine, type LossNumbers } from "./gradient-engine.js";
 import { minibatchColumns, type KnownRollout } from "./minibatch-columns.js";
 import { portions } from "./minibatches.js";
-import { lossBlockRows } from "./row-blocks.js";
+import { blockRowsOf } from "./loss-rows.js";
 import { packMicrobatch, type PackedMicrobatch, type WeightedRollout } from "./pack-microbatch.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
 import type { OptimizerState, StepResult, StepRunner } from "./step-runner.js";
@@ -54,10 +55,11 @@ export class TrainStep implements StepRunner {
     const { model, vocabulary, losses, threads } = options;
     const requirement = requirementAt(losses, vocabulary, 0);
     this.#options = options;
-    this.#lossParameters = losses.parameters.map(({ name, shape, initial }) => ({
+    const initial = initialValues(losses.parameters);
+    this.#lossParameters = losses.parameters.map(({ name, shape }, at) => ({
       name,
       shape,
-      values: Float32Array.from(initial),
+      values: initial[at]!,
     }));
     this.#engine = new GradientEngine({
       model,
@@ -173,13 +175,15 @@ export class TrainStep implements StepRunner {
   }
 
   #pack(sequences: readonly WeightedRollout[]): PackedMicrobatch {
+    const { losses, vocabulary, model } = this.#options;
     return packMicrobatch(sequences, {
-      vocabulary: this.#options.vocabulary,
+      vocabulary,
       signalInputs: this.#signalInputs,
       positionMultiple: POSITION_MULTIPLE,
-      contextLength: this.#options.model.config.contextLength,
-      chunkRows: chunkRows(this.#options.vocabulary),
-      blockRows: lossBlockRows(this.#options.vocabulary),
+      contextLength: model.config.contextLength,
+      chunkRows: losses.keepsSequences ? LARGE_VOCABULARY_CHUNK_ROWS : chunkRows(vocabulary),
+      blockRows: blockRowsOf({ losses, vocabulary }),
+      keepSequences: losses.keepsSequences,
     });
   }
 }
@@ -190,7 +194,8 @@ export function requirementAt(
   vocabulary: number,
   progress: number,
 ): SignalRequirement {
-  const cut = ({ spec, studentTopK }: TeacherRequirement): TeacherRequirement => ({
+  const cut = ({ spec, studentTopK, ...rest }: TeacherRequirement): TeacherRequirement => ({
+    ...rest,
     spec: { ...spec, topK: Math.min(spec.topK, vocabulary) },
     studentTopK: Math.min(studentTopK, vocabulary),
   });

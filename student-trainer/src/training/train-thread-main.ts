@@ -12,8 +12,12 @@ import type {
 
 invariant(parentPort !== null, "this file is the entry of a thread");
 const port = parentPort;
-const { config, weights, losses, ...options } = workerData as TrainThreadData;
-const step = new TrainStep({ ...options, model: { config, weights }, losses: new LossSet(losses) });
+const { config, weights, losses, sizes, ...options } = workerData as TrainThreadData;
+const step = new TrainStep({
+  ...options,
+  model: { config, weights },
+  losses: new LossSet(losses, sizes),
+});
 
 async function answer(call: TrainThreadCall): Promise<unknown> {
   switch (call.kind) {

@@ -1,6 +1,7 @@
 import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
 import type { ErrorCode } from "@tandem/shared/errors/error-code.js";
 import type { LossesConfig } from "../losses/loss-set.js";
+import type { RunSizes } from "../losses/model-sizes.js";
 import type { Rollout } from "../rollout/rollout.js";
 import type { OptimizerState } from "./step-runner.js";
 import type { TrainStepOptions } from "./train-step.js";
@@ -10,6 +11,7 @@ export interface TrainThreadData extends Omit<TrainStepOptions, "model" | "losse
   readonly config: ModelConfig;
   readonly weights: ReadonlyMap<string, Float32Array>;
   readonly losses: LossesConfig;
+  readonly sizes: RunSizes | undefined;
 }
 
 /** The thread answers one call after the other, in order. */

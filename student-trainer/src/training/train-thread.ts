@@ -33,6 +33,7 @@ export class TrainThread implements StepRunner {
       config: model.config,
       weights: model.weights,
       losses: losses.config,
+      sizes: losses.sizes,
     };
     this.#worker = new Worker(new URL("./train-thread-main.js", import.meta.url), { workerData });
     this.#worker.on("message", (message: TrainThreadAnswer) => this.#settle(message));

@@ -8,6 +8,8 @@ export interface KnownLogits {
   readonly student: ArrayLike<number>;
   readonly targets: ArrayLike<number>;
   /** Per row the ids drawn; needed where draws are required. */
+  /** Hidden states by layer, [n,D]; needed where hidden states are required. */
+  readonly hidden?: (layer: number) => Float32Array;
   readonly draws?: readonly (readonly { readonly id: number; readonly count: number }[])[];
 }
 
@@ -63,6 +65,9 @@ export function signalOfLogits(
     }),
     ...(known.draws && spec.draws > 0 && drawParts(known.draws)),
     ...(spec.dense !== "none" && { dense: f32(laws.flat()) }),
+    ...(spec.hiddenLayers.length > 0 && {
+      hidden: new Map(spec.hiddenLayers.map((layer) => [layer, known.hidden!(layer)])),
+    }),
   };
   return { signal, ...(a > 0 && { atIds: Uint32Array.from(atIds) }) };
 }

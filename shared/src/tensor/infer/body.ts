@@ -9,7 +9,8 @@ export const bodyTypes = {
     const rows = inputs[0]?.shape[0];
     requireThat(
       rowInputs > 0 && inputs.slice(0, rowInputs).every(({ shape }) => shape[0] === rows),
-      () => `rowBlocks: as many rows in each of ${inputs.slice(0, rowInputs).map(describe).join(", ")}`,
+      () =>
+        `rowBlocks: as many rows in each of ${inputs.slice(0, rowInputs).map(describe).join(", ")}`,
     );
     requireThat(
       typeof rows === "string" || (rows as number) % blockRows === 0,

@@ -13,8 +13,9 @@ import { runTrainer } from "../../helpers/rollout-cli.js";
 const example = (path: string) =>
   fileURLToPath(new URL(`../../../../examples/${path}`, import.meta.url));
 
-/** One each of: text by both, given text with all logits and cross-entropy beside it, a coin between the student's text and given text. */
-const METHODS = ["skd", "dtkd", "gkd"] as const;
+/** One each of: text by both, given text with all logits and cross-entropy beside it, a coin between the student's text and given text, hidden
+ * states. */
+const METHODS = ["skd", "dtkd", "gkd", "kd-nas"] as const;
 
 describe("methods of examples/methods", { timeout: 120_000 }, () => {
   let folder: string;

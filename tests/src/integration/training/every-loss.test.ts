@@ -8,7 +8,7 @@ import { AUTHOR, type Rollout } from "@tandem/student-trainer/rollout/rollout.js
 import { TrainStep } from "@tandem/student-trainer/training/train-step.js";
 import { bestIds, signalOfLogits } from "../../helpers/signal-of-logits.js";
 import { TINY_LLAMA } from "../../invariants/training/fixture-run.js";
-import { randomLogits, seeded } from "../../oracle/losses/method-rows.js";
+import { randomLogits, seeded, SIZES, statesOf } from "../../oracle/losses/method-rows.js";
 
 const vocabulary = TINY_LLAMA.vocabSize;
 const STEPS = 12;
@@ -33,6 +33,7 @@ function makeRollouts(losses: LossSet): readonly Rollout[] {
         teacher: lawOf(teacher),
         student: lawOf(writer),
         targets: response,
+        hidden: (layer) => statesOf("teacher", layer, response.length, 20 * row),
         draws: before.map((previous) => {
           const [a, b] = bestIds(after(teacher, previous), 2) as [number, number];
           return [
@@ -92,7 +93,7 @@ describe("a training run", () => {
         // θ would raise the loss.
         ...(has("reversal") && { reversal: 0, initial: 0 }),
       };
-      const losses = new LossSet(lossesSchema.parse([config]));
+      const losses = new LossSet(lossesSchema.parse([config]), { ...SIZES, vocabulary });
       const [whole, cut] = [await train(losses, null), await train(losses, 1)];
       for (const { loss, gradNorm } of [...whole, ...cut]) {
         assert.ok(Number.isFinite(loss) && Number.isFinite(gradNorm));

@@ -20,7 +20,7 @@ describe("ModelRunner against transformers", () => {
         const tokens = Uint32Array.from(wanted("tokens"));
         const { rows } = await runner.run({
           release: [],
-         
+
           rows: [
             {
               cache: 1,

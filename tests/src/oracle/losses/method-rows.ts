@@ -10,7 +10,30 @@ export interface MethodRows {
   readonly weights?: readonly number[];
   readonly byStudent?: readonly number[];
   readonly draws?: readonly (readonly { readonly id: number; readonly count: number }[])[];
+  /** The first row's number, by which hidden states are made up. Default: 0. */
+  readonly firstRow?: number;
+  /** The student's hidden states by layer, [n,16]. Default: random numbers. */
+  readonly layers?: (layer: number) => Float64Array | Float32Array;
   readonly engine?: "onnx" | "reference";
+}
+
+/** Of the models whose hidden states the rows have. */
+export const SIZES = { student: { layers: 2, width: 16 }, teacher: { layers: 3, width: 24 } };
+
+/** Each row's states are its own, however many rows there are. */
+export function statesOf(
+  whose: "student" | "teacher",
+  layer: number,
+  rows: number,
+  first = 0,
+): Float32Array {
+  const { width } = SIZES[whose];
+  const each = Array.from({ length: rows }, (_, row) =>
+    Array.from(
+      randomLogits(1000 * layer + first + row + (whose === "teacher" ? 500 : 0), width, 1),
+    ),
+  );
+  return Float32Array.from(each.flat());
 }
 
 export interface MethodChoice {
@@ -33,14 +56,22 @@ export function evaluateRows(
         .sort((a, b) => a - b)
         .map((id, at) => ({ id, count: at + 1 }));
     });
-  const known = { vocabulary, teacher, student, targets, draws };
+  const hidden = (layer: number) => statesOf("teacher", layer, count, rows.firstRow);
+  const known = { vocabulary, teacher, student, targets, draws, hidden };
   return evaluateLoss({
     loss,
     ...(options && { options }),
     studentLogits: student,
     vocabulary,
     targets,
-    ...signalOfLogits(known, lossRequirement(loss, options)),
+    ...signalOfLogits(known, lossRequirement(loss, options, 0, { ...SIZES, vocabulary })),
+    sizes: SIZES,
+    studentLayers: Object.fromEntries(
+      Array.from({ length: SIZES.student.layers + 1 }, (_, layer) => [
+        layer,
+        rows.layers?.(layer) ?? statesOf("student", layer, count, rows.firstRow),
+      ]),
+    ),
     ...(rows.weights && { weights: rows.weights }),
     ...(rows.byStudent && { byStudent: rows.byStudent }),
     engine,

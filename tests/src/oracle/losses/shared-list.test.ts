@@ -1,6 +1,7 @@
 import { describe, it } from "node:test";
 import { ReferenceOps } from "@tandem/student-trainer/engines/reference/reference-ops.js";
 import { referenceTensor } from "@tandem/student-trainer/engines/reference/reference-tensor.js";
+import { EXAMPLE_SIZES } from "@tandem/student-trainer/losses/model-sizes.js";
 import { configureLoss } from "@tandem/student-trainer/losses/loss-registry.js";
 import { assertAllClose } from "../../helpers/all-close.js";
 import { logSumExp } from "../../helpers/signal-of-logits.js";
@@ -33,6 +34,8 @@ function valueWith(name: string, options: object, listed: number): number {
     targets: referenceTensor([1], [1], "i64"),
     teacher,
     teachers: [teacher],
+    studentLayers: new Map(),
+    sizes: EXAMPLE_SIZES,
     scalars: {},
     columns: {},
     parameters: {},

@@ -62,7 +62,7 @@ describe(`${MODEL} against transformers`, () => {
   it("gives the same ids, logits, normalisers, ranks and entropies", async () => {
     const { rows } = await runner.run({
       release: [0, 1, 2],
-     
+
       rows: [0, 1, 2].map(scored),
     });
     for (let i = 0; i < ROWS; i++) {
@@ -92,7 +92,7 @@ describe(`${MODEL} against transformers`, () => {
   it("gives the same bits alone, in chunks, and in any batch", async () => {
     const together = await runner.run({
       release: [0, 1, 2],
-     
+
       rows: [0, 1, 2].map(scored),
     });
     for (let i = 0; i < ROWS; i++) {
@@ -112,7 +112,7 @@ describe(`${MODEL} against transformers`, () => {
       const stranger = { cache: 9, past: 0, tokens: tokensOf(1).subarray(0, 4), maxLength: 200 };
       const { rows } = await runner.run({
         release: [],
-       
+
         rows: [stranger, { cache: 0, past, tokens: chunk, maxLength: 200, head }],
       });
       const { lse, topIds, topLogits, rank, entropy } = rows[1]!.signal!;

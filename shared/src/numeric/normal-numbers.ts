@@ -1,4 +1,4 @@
-import { KEY_TAG, philox4x32 } from "@tandem/shared/numeric/philox.js";
+import { KEY_TAG, philox4x32 } from "./philox.js";
 
 /** Third counter word; the streams of sampling are below 16, the shuffle of minibatches is 16. */
 const INITIALISATION_STREAM = 17;
