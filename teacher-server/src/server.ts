@@ -5,11 +5,15 @@ import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { monotonicClock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import { Gate } from "./auth/gate.js";
 import { TlsSource } from "./auth/tls-source.js";
 import type { ServerConfig } from "./cli/server-config.js";
 import { EngineClient } from "./engine/engine-client.js";
+import { AuditLog } from "./grpc/audit-log.js";
+import { createAuthenticator } from "./grpc/authenticate.js";
 import { CallRegistry } from "./grpc/call-registry.js";
 import { GrpcServer } from "./grpc/grpc-server.js";
+import { emptyTally } from "./grpc/call-tally.js";
 import { createTeacherHandlers } from "./grpc/teacher-handlers.js";
 import { TlsCredentials } from "./grpc/tls-credentials.js";
 import { HttpServer } from "./metrics/http-server.js";
@@ -17,6 +21,9 @@ import { Metrics } from "./metrics/metrics.js";
 import { MAX_MESSAGE_BYTES, TeacherService } from "./teacher-service.js";
 
 const SERVER_VERSION = "0.1.0";
+
+/** A secret that lets one client in; the student reads it from the same variable. */
+const TOKEN_VARIABLE = "TANDEM_TEACHER_TOKEN";
 
 export interface RunningServer {
   readonly grpcAddress: string;
@@ -33,6 +40,8 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   const modelDir = await resolveModel(config.model);
   const modelName = config.servedModelName === "" ? basename(config.model) : config.servedModelName;
   const calls = new CallRegistry();
+  const gate = createGate(config, logger, calls);
+  const audit = config.auditLog === "" ? undefined : new AuditLog(config.auditLog, logger);
   const metrics = createMetrics(() => ({ service, engine, calls }));
   const service: TeacherService = new TeacherService({
     config,
@@ -49,15 +58,32 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
       context: () => service.context(),
       describe: () => service.describe(),
       calls,
-      onCall: (method, code) => metrics.onCall(method, code),
+      onCall: (entry, method) => {
+        metrics.onCall(method, entry.code);
+        audit?.write(entry);
+      },
       onInternal: (method, error) =>
         logger.error({ event: "call.failed", method, err: error }, "a call failed"),
     }),
     maxMessageBytes: MAX_MESSAGE_BYTES,
     reflection: config.reflection,
     credentials: tls === undefined ? ServerCredentials.createInsecure() : new TlsCredentials(tls),
+    authenticator: createAuthenticator({
+      gate,
+      exemptHealth: config.healthWithoutToken,
+      onRefused: (path, peer, { code }) => {
+        metrics.onCall(path.split("/").at(-1) ?? "", code);
+        audit?.write({ client: "", peer, call: path, code, durationMs: 0, ...emptyTally() });
+      },
+    }),
+    maxEntries: 2 * Math.max(config.maxItemsInFlight, config.maxSequences),
   });
-  const http = new HttpServer({ registry: metrics.registry, isReady: () => service.ready, tls });
+  const http = new HttpServer({
+    registry: metrics.registry,
+    isReady: () => service.ready,
+    tls,
+    gate,
+  });
   const engine: EngineClient = new EngineClient({
     settings: {
       modelDir,
@@ -89,8 +115,10 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   const closeAll = async (): Promise<void> => {
     clearInterval(leaseTimer);
     tls?.close();
+    gate.close();
     service.close();
     await Promise.all([grpc.close(), http.close(), engine.close()]);
+    await audit?.close();
   };
   try {
     await grpc.listen(config.host, config.port);
@@ -124,6 +152,19 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
       await closeAll();
     },
   };
+}
+
+/** @throws TandemError when the file of clients is not sound. */
+function createGate(config: ServerConfig, logger: Logger, calls: CallRegistry): Gate {
+  const token = process.env[TOKEN_VARIABLE]?.trim();
+  return new Gate({
+    file: config.authFile === "" ? undefined : config.authFile,
+    token: token === "" ? undefined : token,
+    reloadMs: config.credentialsReloadMs,
+    clock: monotonicClock,
+    logger,
+    onChange: () => calls.recheck(),
+  });
 }
 
 /** @throws TandemError when the certificate's files are not sound. */

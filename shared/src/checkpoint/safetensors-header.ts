@@ -27,7 +27,8 @@ export interface SafetensorsHeader {
 /** The limit of the reference implementation (safetensors 0.5, `MAX_HEADER_SIZE`). */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-const DTYPE_BYTES: Readonly<Record<string, number>> = {
+/** Element sizes by the format's names. */
+export const DTYPE_BYTES: Readonly<Record<string, number>> = {
   ...WEIGHT_DTYPE_BYTES,
   F64: 8,
   I64: 8,

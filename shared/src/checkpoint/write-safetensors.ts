@@ -1,5 +1,5 @@
 import { invariant } from "../errors/invariant.js";
-import { WEIGHT_DTYPE_BYTES, type WeightDType } from "./safetensors-header.js";
+import { DTYPE_BYTES, type WeightDType } from "./safetensors-header.js";
 import { encodeWeights } from "./encode-weights.js";
 import { writeFileAtomic } from "./write-file-atomic.js";
 
@@ -28,15 +28,33 @@ function* pieces(
   dtype: WeightDType,
   metadata: Readonly<Record<string, string>>,
 ): Generator<Uint8Array> {
-  const header: Record<string, unknown> = { __metadata__: metadata };
-  let offset = 0;
   for (const { name, shape, data } of weights) {
     invariant(
       shape.reduce((a, b) => a * b, 1) === data.length,
       `weight ${name} has as many values as its shape says`,
     );
+  }
+  const tensors = weights.map(({ name, shape }) => ({ name, dtype, shape }));
+  yield* safetensorsStart(tensors, metadata);
+  for (const { data } of weights) yield encodeWeights(data, dtype);
+}
+
+export interface NamedShape {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
+/** What a safetensors file begins with; the bytes of the tensors follow in the same order. */
+export function safetensorsStart(
+  tensors: readonly NamedShape[],
+  metadata: Readonly<Record<string, string>>,
+): readonly Uint8Array[] {
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  let offset = 0;
+  for (const { name, dtype, shape } of tensors) {
     invariant(header[name] === undefined, `weight ${name} is written once`);
-    const end = offset + data.length * WEIGHT_DTYPE_BYTES[dtype];
+    const end = offset + shape.reduce((a, b) => a * b, DTYPE_BYTES[dtype] ?? NaN);
     header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;
   }
@@ -45,8 +63,5 @@ function* pieces(
   const padding = Buffer.alloc((8 - (json.length % 8)) % 8, " ");
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(json.length + padding.length));
-  yield size;
-  yield json;
-  yield padding;
-  for (const { data } of weights) yield encodeWeights(data, dtype);
+  return [size, json, padding];
 }

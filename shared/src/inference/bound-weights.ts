@@ -9,13 +9,13 @@ import type { WeightSource } from "../models/decoder-parts.js";
 import type { GraphTensor } from "../onnx/graph.js";
 import type { GraphBuilder } from "../onnx/graph-builder.js";
 import type { SessionOptions } from "../runtime/session.js";
-import type { ExternalBytes } from "../tensor/op-attributes.js";
+import type { ExternalBytes, QuantizedBytes } from "../tensor/op-attributes.js";
 
 /** Where a model's weights come from, for graphs of inference: constants of the graph, so that the runtime can pack them. */
 export interface BoundWeights {
   /** Weights as tensors of a graph under construction. */
   source(builder: GraphBuilder): WeightSource<GraphTensor>;
-  /** The same weights for use at a later time, when arrays may have changed: the head's matrix is copied, the rest left out. */
+  /** What graphs of the head take, for use at a later time, when arrays may have changed: the head's matrix is copied, the rest left out. */
   headCopy(): BoundWeights;
   /** All of them, for use at a later time. */
   copy(): BoundWeights;
@@ -91,13 +91,13 @@ export function bindArrays(
   return bindTo(externalData);
 }
 
-interface BoundWeight {
+export interface BoundWeight {
   readonly shape: readonly number[];
-  readonly bytes: ExternalBytes;
+  readonly bytes: ExternalBytes | QuantizedBytes;
 }
 
 /** One parameter per name, however often the model asks for it. */
-function fromTable(
+export function fromTable(
   builder: GraphBuilder,
   bound: ReadonlyMap<string, BoundWeight>,
 ): WeightSource<GraphTensor> {
@@ -111,17 +111,18 @@ function fromTable(
   };
 }
 
-function isVocabularyMatrix(config: ModelConfig, name: string): boolean {
+/** The embedding or the head: V rows. */
+export function isVocabularyMatrix(config: ModelConfig, name: string): boolean {
   return name === embeddingName(config) || name === headName(config);
 }
 
-function cutShape(shape: readonly number[], rows: number | undefined): readonly number[] {
+export function cutShape(shape: readonly number[], rows: number | undefined): readonly number[] {
   return rows === undefined ? shape : [rows, ...shape.slice(1)];
 }
 
 const GRAPH_DTYPE = { F32: "f32", F16: "f16", BF16: "bf16" } as const;
 
-function externalBytes(entry: WeightEntry, rows: number | undefined): ExternalBytes {
+export function externalBytes(entry: WeightEntry, rows: number | undefined): ExternalBytes {
   const length =
     rows === undefined ? entry.byteLength : (entry.byteLength / entry.shape[0]!) * rows;
   return {

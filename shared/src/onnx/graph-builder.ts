@@ -204,6 +204,10 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
     return this.record("cumsum", [x], { axis: normalizeAxis(axis, x.shape.length), reverse });
   }
 
+  headSum(p: G, x: G, mass: number): G {
+    return this.record("headSum", [p, x], { mass });
+  }
+
   // ── shape ──
 
   /** Every symbol of the target must occur as a size of some input of the graph. */
@@ -324,7 +328,12 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   }
 
   stopGradient(x: G): G {
-    return this.record("stopGradient", [x], {});
+    const source = x.node.kind === "withGradient" ? (x.node.inputs[0] as G) : x;
+    return this.record("stopGradient", [source], {});
+  }
+
+  withGradient(value: G, x: G, slope: G): G {
+    return this.record("withGradient", [value, x, slope], {});
   }
 
   // ── inference only ──

@@ -2,7 +2,12 @@ import { invariant } from "../errors/invariant.js";
 import { TandemError } from "../errors/tandem-error.js";
 import { canonicalDim } from "../tensor/dim.js";
 import { inferTypes } from "../tensor/infer-types.js";
-import type { ExternalBytes, OpAttributes, OpName } from "../tensor/op-attributes.js";
+import type {
+  ExternalBytes,
+  OpAttributes,
+  OpName,
+  QuantizedBytes,
+} from "../tensor/op-attributes.js";
 import type { DType, Shape } from "../tensor/tensor-ops.js";
 import type { Graph, GraphNode, GraphOutput, GraphTensor } from "./graph.js";
 import { liveNodes } from "./live-nodes.js";
@@ -25,8 +30,9 @@ export class GraphRecorder {
     return this.record("input", [], { name, dtype, shape: shape.map(canonicalDim) });
   }
 
-  /** A constant weight whose bytes stay in a file (safetensors), f32 behind a cast if it is stored narrower. */
-  parameter(name: string, shape: readonly number[], bytes: ExternalBytes): G {
+  /** A constant weight whose bytes stay in a file (safetensors), f32 behind a cast if it is stored narrower.
+   * A quantised one can only be the second operand of a product. */
+  parameter(name: string, shape: readonly number[], bytes: ExternalBytes | QuantizedBytes): G {
     this.#claimName(name);
     return this.record("parameter", [], { name, shape, bytes });
   }

@@ -30,7 +30,8 @@ export interface OnnxValue {
 
 export interface OnnxInitializer {
   readonly name: string;
-  readonly dtype: DType;
+  /** i8 occurs only here: weights of integer products. */
+  readonly dtype: DType | "i8";
   readonly shape: readonly number[];
   readonly content: { readonly inline: ConstantData } | { readonly external: ExternalBytes };
 }

@@ -78,6 +78,7 @@ export const ATTRIBUTE_TYPE = { float: 1, int: 2, string: 3, graph: 5, ints: 7 }
 export const TENSOR_DATA_TYPE = {
   f32: 1,
   u8: 2,
+  i8: 3,
   i32: 6,
   i64: 7,
   bool: 9,

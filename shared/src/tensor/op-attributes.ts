@@ -24,7 +24,36 @@ export interface ExternalBytes {
   readonly location: string;
   readonly offset: number;
   readonly length: number;
-  readonly dtype: "f32" | "f16" | "bf16";
+  readonly dtype: "f32" | "f16" | "bf16" | "i8" | "u8";
+}
+
+/** A weight matrix in few bits, which only `matmul` reads, as its second operand. What is stored is W·H, H being blocks of a
+ * Hadamard matrix (`quantization/hadamard.ts`): the inputs are rotated likewise, so that no single one of them sets the scale. */
+export type QuantizedBytes = Int8Columns | BlockBits;
+
+/** y[n,o] = a[n]·s[o]·Σ_i q[n,i]·w[i,o]: 8-bit weights with a scale per output, 8-bit inputs with a scale per row. */
+export interface Int8Columns {
+  readonly kind: "int8";
+  /** Width of the Hadamard blocks; 1 = not rotated. */
+  readonly rotation: number;
+  /** i8 [in,out]. */
+  readonly values: ExternalBytes;
+  /** f32 [out]. */
+  readonly scales: ExternalBytes;
+}
+
+/** Weights in blocks along the inputs, each with a scale and a zero point (`MatMulNBits`). */
+export interface BlockBits {
+  readonly kind: "blocks";
+  readonly bits: 4 | 8;
+  /** Inputs per block. */
+  readonly block: number;
+  /** u8 [out, in/block, block·bits/8], low bits first. */
+  readonly values: ExternalBytes;
+  /** f32 [out·in/block]. */
+  readonly scales: ExternalBytes;
+  /** u8 [out · ⌈(in/block)·bits/8⌉], low bits first. */
+  readonly zeroPoints: ExternalBytes;
 }
 
 export interface SourceAttributes {
@@ -32,7 +61,7 @@ export interface SourceAttributes {
   readonly parameter: {
     readonly name: string;
     readonly shape: readonly number[];
-    readonly bytes: ExternalBytes;
+    readonly bytes: ExternalBytes | QuantizedBytes;
   };
   readonly constant: {
     readonly dtype: DType;
@@ -73,6 +102,7 @@ export interface ElementwiseAttributes {
   readonly where: NoAttributes;
   readonly cast: { readonly dtype: DType };
   readonly stopGradient: NoAttributes;
+  readonly withGradient: NoAttributes;
 }
 
 export interface ReductionAttributes {
@@ -81,6 +111,7 @@ export interface ReductionAttributes {
   readonly reduceMax: ReduceAttributes;
   readonly reduceMin: ReduceAttributes;
   readonly argmax: AxisAttributes;
+  readonly headSum: { readonly mass: number };
   readonly cumsum: { readonly axis: number; readonly reverse: boolean };
 }
 

@@ -153,6 +153,13 @@ export interface TensorOps<T extends Tensor = Tensor> {
   /** The probabilities of `causalAttention`, [B,H,T,T]: what its gradient needs. */
   causalProbabilities(q: T, k: T, options: CausalAttentionOptions): T;
 
+  /** Σ of x over the head of p along the last axis: in falling order of p, ties by id, the longest prefix with Σ p ≤ mass, the first id always
+   * in it. p ≥ 0 of sum 1. No gradient. */
+  headSum(p: T, x: T, mass: number): T;
+
   /** The same value with no gradient behind it. */
   stopGradient(x: T): T;
+  /** `value` [...], but with `slope` as its derivative by x [..., n] and none by anything else: a gradient that is known in closed form, in place
+   * of the one that follows the value's operations. */
+  withGradient(value: T, x: T, slope: T): T;
 }

@@ -16,6 +16,8 @@ export interface SampleRecord {
   readonly sample: number;
   readonly epoch: number;
   readonly prompt: string;
+  /** What the teacher saw in place of it. */
+  readonly teacherPrompt?: string;
   readonly finish: "stop" | "length";
   /** Text of each response token. */
   readonly pieces: readonly string[];
@@ -42,13 +44,15 @@ export function toSampleRecord(
   text: PieceReader,
   student?: TeacherSignal,
 ): SampleRecord {
-  const { row, sample, epoch, prompt, finish, response, authors, rejected, signal } = rollout;
+  const { row, sample, epoch, prompt, teacherPrompt, finish, response, authors, ...seen } = rollout;
+  const { rejected, signal } = seen;
   return {
     ...place,
     row,
     sample,
     epoch,
     prompt: text.decode(prompt),
+    ...(teacherPrompt === undefined ? {} : { teacherPrompt: text.decode(teacherPrompt) }),
     finish,
     pieces: [...response].map((id) => text.piece(id)),
     tokens: [...response],

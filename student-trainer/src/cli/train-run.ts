@@ -18,13 +18,7 @@ import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
 import { loadRows } from "./load-rows.js";
-import {
-  kvBytesFor,
-  openStudent,
-  openTrainingEngine,
-  promptRoom,
-  type OpenStudent,
-} from "./open-student.js";
+import { kvBytesFor, openStudent, openTrainingEngine, type OpenStudent } from "./open-student.js";
 import { openSource } from "./open-source.js";
 import { closeTeachers, openTeachers, type OpenTeachers } from "./open-teachers.js";
 import { runSizes } from "./run-sizes.js";
@@ -66,8 +60,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
   const teachers = await openTeachers({ config, student: student.handshake, note, abort });
   try {
     const losses = new LossSet(config.losses, runSizes(student, teachers));
-    const maxLength = promptRoom(config, student.config.contextLength) + config.rollout.maxResponse;
-    const longestRow = longestOf(train, config, maxLength);
+    const longestRow = longestForTeachers(train, config);
     for (const [name, { description }] of teachers) {
       checkTeacherLimits(description, {
         requirements: requirementsOf(losses.requirement(0), name, config),
@@ -198,7 +191,11 @@ function kvMemoryFor({ rollout, evaluation }: RunConfig, { student, train, held 
   return kvBytesFor(student.config, rows, length);
 }
 
-function longestOf({ rows }: Dataset, { rollout }: RunConfig, bound: number): number {
-  const longest = rows.reduce((max, { prompt }) => Math.max(max, prompt.length), 0);
-  return Math.min(bound, longest + rollout.maxResponse);
+/** Tokens of the longest sequence that a teacher may be shown. */
+function longestForTeachers({ rows }: Dataset, { rollout }: RunConfig): number {
+  const longest = rows.reduce(
+    (max, { prompt, teacherPrompt }) => Math.max(max, (teacherPrompt ?? prompt).length),
+    0,
+  );
+  return longest + rollout.maxResponse;
 }

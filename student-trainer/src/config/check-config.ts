@@ -22,6 +22,12 @@ export function checkConfig(config: RunConfig): void {
   }
   checkWeights(config);
   if (evaluation.extract !== undefined) checkExtractor(evaluation.extract);
+  if (data.teacherSystem !== undefined && data.messages === undefined && !data.chat) {
+    throw invalid(
+      "data.teacherSystem",
+      "data.teacherSystem is a message of a chat; set data.chat or data.messages, or write it into the field of data.teacherPrompt",
+    );
+  }
   if (data.messages !== undefined && data.chat) {
     throw invalid("data.chat", "data.messages are chats already; leave data.chat out");
   }

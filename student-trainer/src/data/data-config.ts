@@ -29,15 +29,33 @@ export const dataSchema = z.strictObject({
       "Send plain prompts through the checkpoint's chat template, as a message of the user",
     ),
   system: z.string().optional().describe("System message in front of every chat"),
+  teacherPrompt: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Field with what teachers see in place of the prompt (a text, or messages where data.messages is used): privileged context; rows without it show their own",
+    ),
+  teacherSystem: z
+    .string()
+    .optional()
+    .describe("System message of the chats that teachers see, in place of data.system"),
   appendEos: z
     .boolean()
     .default(true)
     .describe("End reference answers with the first stop id, so that the student learns to stop"),
   maxPrompt: z.int().min(1).default(1024).describe("Longest prompt, tokens"),
+  maxTeacherPrompt: z
+    .int()
+    .min(1)
+    .default(4096)
+    .describe("Longest prompt that only teachers see, tokens"),
   tooLong: z
     .enum(["skip", "error"])
     .default("skip")
-    .describe("What happens to rows over maxPrompt, and to answers over rollout.maxResponse"),
+    .describe(
+      "What happens to rows over maxPrompt or maxTeacherPrompt, and to answers over rollout.maxResponse",
+    ),
   limit: z.int().min(1).optional().describe("Use only the first rows of the training files"),
   shuffle: z.boolean().default(true).describe("A fresh order every epoch, from training.seed"),
 });

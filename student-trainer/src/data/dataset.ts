@@ -3,7 +3,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { DataConfig } from "./data-config.js";
 import { readRows, type RawRow } from "./read-rows.js";
 import type { TextCodec } from "./text-codec.js";
-import { parseTextRow, type TextRow } from "./text-row.js";
+import { parseTeacherText, parseTextRow, type TextRow } from "./text-row.js";
 
 /** A row of a data set in tokens. */
 export interface DataRow {
@@ -11,6 +11,8 @@ export interface DataRow {
   readonly index: number;
   readonly promptText: string;
   readonly prompt: Uint32Array;
+  /** What teachers see in place of the prompt. */
+  readonly teacherPrompt?: Uint32Array;
   /** Name of the row's teacher; left out: the run's only or first one. */
   readonly teacher?: string;
   readonly answerText?: string;
@@ -58,19 +60,19 @@ export async function loadDataset(options: LoadDatasetOptions): Promise<Dataset>
 function toDataRow(raw: RawRow, index: number, options: LoadDatasetOptions): DataRow | undefined {
   const { config, codec, eosId, maxPrompt, maxResponse } = options;
   const text = parseTextRow(raw, config);
-  const { promptText, prompt } = encodePrompt(text, codec);
-  if (prompt.length === 0) {
-    throw new TandemError("INVALID_ARGUMENT", `${raw.place}: the prompt has no token`, {
-      field: "data",
-    });
-  }
+  const { promptText, prompt } = encodePrompt(text, codec, raw.place);
   const answer = text.answer === undefined ? undefined : encodeAnswer(text.answer, codec, eosId);
+  const forTeacher = parseTeacherText(raw, config);
+  const teacherPrompt =
+    forTeacher === undefined ? undefined : encodePrompt(forTeacher, codec, raw.place).prompt;
   const tooLong =
     prompt.length > maxPrompt
       ? `the prompt has ${prompt.length} tokens, allowed are ${maxPrompt} (data.maxPrompt, and the context less rollout.maxResponse)`
       : answer !== undefined && answer.length > maxResponse
         ? `the answer has ${answer.length} tokens, allowed are ${maxResponse} (rollout.maxResponse)`
-        : undefined;
+        : teacherPrompt !== undefined && teacherPrompt.length > config.maxTeacherPrompt
+          ? `the teacher's prompt has ${teacherPrompt.length} tokens, allowed are ${config.maxTeacherPrompt} (data.maxTeacherPrompt)`
+          : undefined;
   if (tooLong !== undefined) {
     if (config.tooLong === "skip") return undefined;
     throw new TandemError("INVALID_ARGUMENT", `${raw.place}: ${tooLong}`, { field: "data" });
@@ -80,6 +82,7 @@ function toDataRow(raw: RawRow, index: number, options: LoadDatasetOptions): Dat
     index,
     promptText,
     prompt,
+    ...(teacherPrompt === undefined ? {} : { teacherPrompt }),
     ...(teacher === undefined ? {} : { teacher }),
     ...(text.answer === undefined ? {} : { answerText: text.answer }),
     ...(answer === undefined ? {} : { answer }),
@@ -102,13 +105,18 @@ function teacherOf({ place, record }: RawRow, options: LoadDatasetOptions): stri
 function encodePrompt(
   text: TextRow,
   codec: TextCodec,
+  place: string,
 ): { readonly promptText: string; readonly prompt: Uint32Array } {
-  if (text.kind === "text") {
-    return { promptText: text.prompt, prompt: codec.encode(text.prompt, { special: true }) };
+  // A template writes its special tokens itself.
+  const special = text.kind === "text";
+  const promptText = text.kind === "text" ? text.prompt : codec.renderChat(text.messages);
+  const prompt = codec.encode(promptText, { special });
+  if (prompt.length === 0) {
+    throw new TandemError("INVALID_ARGUMENT", `${place}: the prompt has no token`, {
+      field: "data",
+    });
   }
-  // The template has written its special tokens itself.
-  const promptText = codec.renderChat(text.messages);
-  return { promptText, prompt: codec.encode(promptText, { special: false }) };
+  return { promptText, prompt };
 }
 
 function encodeAnswer(text: string, codec: TextCodec, eosId: number | undefined): Uint32Array {

@@ -18,6 +18,7 @@ export type TextRow =
     };
 
 type Fields = Pick<DataConfig, "prompt" | "answer" | "messages" | "chat" | "system">;
+type TeacherFields = Fields & Pick<DataConfig, "teacherPrompt" | "teacherSystem">;
 
 /** Picks prompt and answer out of a record.
  * @throws TandemError INVALID_ARGUMENT naming file, line and field. */
@@ -38,6 +39,21 @@ export function parseTextRow({ place, record }: RawRow, fields: Fields): TextRow
   if (!fields.chat) return { kind: "text", prompt, answer: answer ?? undefined };
   const messages = [...systemOf(fields), { role: "user", content: prompt }];
   return { kind: "chat", messages, answer: answer ?? undefined };
+}
+
+/** What teachers see in place of the row's own prompt; undefined: the same.
+ * @throws TandemError INVALID_ARGUMENT naming file, line and field. */
+export function parseTeacherText(row: RawRow, fields: TeacherFields): TextRow | undefined {
+  const { teacherPrompt, teacherSystem, messages } = fields;
+  const own = messages ?? fields.prompt;
+  const given = teacherPrompt === undefined ? undefined : row.record[teacherPrompt];
+  if ((given === undefined || given === null) && teacherSystem === undefined) return undefined;
+  const from = given === undefined || given === null ? own : (teacherPrompt as string);
+  const renamed = messages === undefined ? { prompt: from } : { messages: from };
+  const text = parseTextRow(row, { ...fields, ...renamed, system: teacherSystem ?? fields.system });
+  if (text.kind === "text" || teacherSystem === undefined) return text;
+  const rest = text.messages.filter(({ role }) => role !== "system");
+  return { ...text, messages: [{ role: "system", content: teacherSystem }, ...rest] };
 }
 
 function parseMessages(place: string, value: unknown, fields: Fields): TextRow {

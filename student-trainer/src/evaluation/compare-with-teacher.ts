@@ -32,11 +32,16 @@ export async function compareWithTeacher(
   const spec: SignalSpec = { ...NO_SIGNAL, topK, token: true };
   const texts = rows.map(({ row, response }) => ({
     prompt: row.prompt,
+    teacherPrompt: row.teacherPrompt ?? row.prompt,
     response: response.tokens,
   }));
   const answers = await Promise.all(
-    texts.map((text) =>
-      teacher.score({ tokens: joinTokens(text), from: text.prompt.length, signal: spec }),
+    texts.map(({ teacherPrompt: prompt, response }) =>
+      teacher.score({
+        tokens: joinTokens({ prompt, response }),
+        from: prompt.length,
+        signal: spec,
+      }),
     ),
   );
   let count = 0;

@@ -1,6 +1,6 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
-import { klFromStudent, klFromTeacher } from "./atoms.js";
+import { klFromStudent, klFromTeacher, lawsOf } from "./atoms.js";
 import { keptShare } from "./kept-share.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
 import { lowerMedian } from "./lower-median.js";
@@ -80,8 +80,8 @@ export const adakd: LossDefinition<z.output<typeof options>> = {
     // Rows without a position have 0.
     const isGiven = ops.greater(given, ops.scalar(0));
     const temperature = ops.where(isGiven, given, ops.scalar(1));
-    const cool = (x: typeof logits) => ops.logSoftmax(ops.div(x, ops.unsqueeze(temperature, 1)), 1);
-    const laws = { teacher: cool(teacher.dense), student: cool(logits) };
+    const inverse = ops.unsqueeze(ops.reciprocal(temperature), 1); // [n,1]
+    const laws = lawsOf(ops, { u: ops.mul(teacher.dense, inverse), v: ops.mul(logits, inverse) });
     const value = divergence === "forward-kl" ? klFromTeacher(ops, laws) : klFromStudent(ops, laws);
     return ops.mul(ops.mul(share, ops.mul(temperature, temperature)), value);
   },

@@ -1,6 +1,6 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { atomLaws, klFromStudent, klFromTeacher, type AtomLaws } from "./atoms.js";
+import { atomLaws, klFromStudent, klFromTeacher, total } from "./atoms.js";
 import {
   divergenceOptions,
   divergenceRequirement,
@@ -26,36 +26,24 @@ export const akl: LossDefinition<AklOptions> = {
   requires: divergenceRequirement,
   perToken: (ops, inputs, options) => {
     const laws = atomLaws(ops, inputs, options);
-    const { head, tail } = gaps(ops, options.dense ? inTeacherOrder(ops, laws) : laws, options.mu);
-    const total = ops.add(ops.add(head, tail), ops.scalar(1e-20));
+    const p = ops.exp(laws.teacher); // [n,A]
+    const gap = ops.abs(ops.sub(p, ops.exp(ops.stopGradient(laws.student))));
+    // A top list is in the teacher's order already, with its bucket behind.
+    const head = options.dense ? ops.headSum(p, gap, options.mu) : listedHead(ops, p, gap, options);
+    const share = ops.div(head, ops.add(total(ops, gap), ops.scalar(1e-20)));
+    const rest = ops.sub(ops.scalar(1), share);
     return ops.add(
-      ops.mul(ops.div(head, total), klFromTeacher(ops, laws)),
-      ops.mul(ops.div(tail, total), klFromStudent(ops, laws)),
+      ops.mul(share, klFromTeacher(ops, laws)),
+      ops.mul(rest, klFromStudent(ops, laws)),
     );
   },
 };
 
-/** A top list is in this order already, with its bucket behind. */
-function inTeacherOrder<T extends Tensor>(ops: TensorOps<T>, laws: AtomLaws<T>): AtomLaws<T> {
-  const { values, indices } = ops.topK(laws.teacher, laws.teacher.shape[1] as number, 1);
-  return { teacher: values, student: ops.takeAlongAxis(laws.student, indices, 1) };
-}
-
-/** Σ |p − q| over head and tail, [n] each, without a gradient. */
-function gaps<T extends Tensor>(
-  ops: TensorOps<T>,
-  { teacher, student }: AtomLaws<T>,
-  mu: number,
-): { readonly head: T; readonly tail: T } {
-  const p = ops.exp(teacher); // [n,A]
-  const gap = ops.abs(ops.sub(p, ops.exp(ops.stopGradient(student))));
+/** Σ of x over the head of a list in falling order, f32 [n]. */
+function listedHead<T extends Tensor>(ops: TensorOps<T>, p: T, x: T, { mu }: AklOptions): T {
   const mass = ops.cumsum(p, 1);
   // Nothing lies before the first id, and behind it at least 1/V, far above rounding.
   const first = ops.less(ops.sub(mass, p), ops.scalar(1e-9));
   const inHead = ops.logicalOr(first, ops.logicalNot(ops.greater(mass, ops.scalar(mu))));
-  const zero = ops.scalar(0);
-  return {
-    head: ops.reduceSum(ops.where(inHead, gap, zero), { axes: [1] }),
-    tail: ops.reduceSum(ops.where(inHead, zero, gap), { axes: [1] }),
-  };
+  return total(ops, ops.where(inHead, x, ops.scalar(0)));
 }

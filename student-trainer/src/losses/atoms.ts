@@ -3,15 +3,27 @@ import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { isTempered, type DivergenceOptions } from "./divergence-options.js";
 import type { LossInputs } from "./loss-definition.js";
 
-/** Log-probabilities of both sides over the same atoms, f32 [n,A]: all ids (A = V), or the teacher's k ids and, if any
- * are left, the rest of the vocabulary as one more (A = k + 1). The teacher's may be −∞, the student's are finite. */
+/** Both sides over the same atoms, f32 [n,A]: all ids (A = V), or the teacher's k ids and, if any are left, the rest of the vocabulary as
+ * one more (A = k + 1). */
 export interface AtomLaws<T> {
+  /** log p; may be −∞. */
   readonly teacher: T;
+  /** log q; finite. */
   readonly student: T;
+  /** What the student's law is the softmax of. Gradients that are known in closed form are taken by it. */
+  readonly logits: T;
 }
 
-/** A −∞ of the teacher where its logarithm is multiplied: the id carries no mass, and a student that puts mass there pays this many nats for it. */
-const IMPOSSIBLE_LOG_PROBABILITY = -100;
+/** log p counts as at least this much where it is multiplied: a student that puts mass where the teacher has none pays so many nats for it. */
+const LEAST_LOG_PROBABILITY = -100;
+
+/** The laws softmax(u) and softmax(v), u and v f32 [n,A]. */
+export function lawsOf<T extends Tensor>(
+  ops: TensorOps<T>,
+  { u, v }: { readonly u: T; readonly v: T },
+): AtomLaws<T> {
+  return { teacher: ops.logSoftmax(u, 1), student: ops.logSoftmax(v, 1), logits: v };
+}
 
 /** The laws at the loss's temperature τ: softmax(u/τ) and softmax(v/τ), merged into atoms.
  * The tail bucket (docs/methods.md, forward-kl) is exact on both sides: the teacher's mass comes with the signal, the student's is the
@@ -27,7 +39,7 @@ export function atomLaws<T extends Tensor>(
   const v = cool(logits); // [n,V]
   if (options.dense) {
     invariant(teacher.dense !== undefined, "a dense divergence is given dense teacher logits");
-    return { teacher: ops.logSoftmax(cool(teacher.dense), 1), student: ops.logSoftmax(v, 1) };
+    return lawsOf(ops, { u: cool(teacher.dense), v });
   }
   const { top } = teacher;
   invariant(top !== undefined, "a divergence is given the teacher's top list");
@@ -35,37 +47,56 @@ export function atomLaws<T extends Tensor>(
   const logTail = tempered?.logTail ?? top.logTail;
   const u = ops.sub(cool(top.logits), ops.unsqueeze(lse, 1)); // [n,k]
   const kept = ops.takeAlongAxis(v, top.ids, 1); // [n,k]
-  if (top.ids.shape[1] === logits.shape[1]) return { teacher: u, student: ops.logSoftmax(kept, 1) };
+  if (top.ids.shape[1] === logits.shape[1]) {
+    return { teacher: u, student: ops.logSoftmax(kept, 1), logits: kept };
+  }
   const hole = ops.broadcastTo(ops.scalar(-Infinity), kept);
   const rest = ops.logSumExp(ops.scatterAlongAxis(v, top.ids, hole, 1, "none"), 1); // [n]
+  const atoms = ops.concat([kept, ops.unsqueeze(rest, 1)], 1); // [n,k+1]
   return {
     teacher: ops.concat([u, ops.unsqueeze(logTail, 1)], 1), // [n,k+1]
-    student: ops.logSoftmax(ops.concat([kept, ops.unsqueeze(rest, 1)], 1), 1), // [n,k+1]
+    student: ops.logSoftmax(atoms, 1),
+    logits: atoms,
   };
 }
 
-/** KL(p‖q) = Σ p·(log p − log q) over atoms, f32 [n]; p the teacher. Atoms without teacher mass add 0. */
+/** KL(p‖q) = Σ p·log(p/q) over atoms, f32 [n]; p the teacher. By the student's logits: q − p. Atoms without teacher mass add 0. */
 export function klFromTeacher<T extends Tensor>(
   ops: TensorOps<T>,
-  { teacher, student }: AtomLaws<T>,
+  { teacher, student, logits }: AtomLaws<T>,
 ): T {
-  return ops.reduceSum(ops.mul(ops.exp(teacher), ops.sub(finite(ops, teacher), student)), {
-    axes: [1],
-  });
+  const p = ops.exp(teacher);
+  const value = total(ops, ops.mul(p, ops.sub(bounded(ops, teacher), student)));
+  return ops.withGradient(value, logits, ops.sub(ops.exp(student), p));
 }
 
-/** KL(q‖p) = Σ q·(log q − log p) over atoms, f32 [n]; q the student. */
+/** KL(q‖p) = Σ q·log(q/p) over atoms, f32 [n]; q the student. By its logits: q·(log(q/p) − KL). */
 export function klFromStudent<T extends Tensor>(
   ops: TensorOps<T>,
-  { teacher, student }: AtomLaws<T>,
+  { teacher, student, logits }: AtomLaws<T>,
 ): T {
-  return ops.reduceSum(ops.mul(ops.exp(student), ops.sub(student, finite(ops, teacher))), {
-    axes: [1],
-  });
+  const q = ops.exp(student);
+  const terms = ops.mul(q, ops.sub(student, bounded(ops, teacher)));
+  const value = total(ops, terms);
+  return ops.withGradient(value, logits, alongSoftmax(ops, q, terms, value));
 }
 
-/** −∞ replaced by a finite logarithm; everything else stays. */
-export function finite<T extends Tensor>(ops: TensorOps<T>, logP: T): T {
-  const impossible = ops.less(logP, ops.scalar(-1e30));
-  return ops.where(impossible, ops.scalar(IMPOSSIBLE_LOG_PROBABILITY), logP);
+/** Σ over atoms, f32 [n]. */
+export function total<T extends Tensor>(ops: TensorOps<T>, terms: T): T {
+  return ops.reduceSum(terms, { axes: [1] });
+}
+
+/** From terms q_i·h_i and their sum to the gradient of a function with ∂/∂q_i = h_i by the logits behind q: q_i·(h_i − Σ_j q_j·h_j). */
+export function alongSoftmax<T extends Tensor>(
+  ops: TensorOps<T>,
+  q: T,
+  terms: T,
+  sum: T = total(ops, terms),
+): T {
+  return ops.sub(terms, ops.mul(q, ops.unsqueeze(sum, 1)));
+}
+
+/** A teacher's log-probability, at least so high that products with it exist. */
+export function bounded<T extends Tensor>(ops: TensorOps<T>, logP: T): T {
+  return ops.maximum(logP, ops.scalar(LEAST_LOG_PROBABILITY));
 }

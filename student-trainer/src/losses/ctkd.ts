@@ -1,9 +1,9 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { klFromTeacher } from "./atoms.js";
 import type { LossDefinition } from "./loss-definition.js";
 import { scheduleSchema } from "./schedule.js";
+import { temperedKl } from "./tempered-kl.js";
 
 const options = z.strictObject({
   minimum: z.number().positive().default(1).describe("the temperature as θ → −∞"),
@@ -33,14 +33,15 @@ export const ctkd: LossDefinition<z.output<typeof options>> = {
       "the loss is given dense teacher logits, its schedule and its parameter",
     );
     const level = ops.sigmoid(scaleGradient(ops, theta, reversal));
-    const temperature = ops.add(ops.scalar(minimum), ops.mul(ops.scalar(range), level)); // [1]
-    // Finite, since there is a gradient by the temperature.
-    const u = ops.maximum(teacher.dense, ops.scalar(-1e30));
-    const laws = {
-      teacher: ops.logSoftmax(ops.div(u, temperature), 1),
-      student: ops.logSoftmax(ops.div(logits, temperature), 1),
-    };
-    return ops.mul(ops.mul(temperature, temperature), klFromTeacher(ops, laws));
+    const column = ops.slice(logits, 1, 0, 1); // [n,1]
+    const temperature = ops.broadcastTo(
+      ops.add(ops.scalar(minimum), ops.mul(ops.scalar(range), level)),
+      column,
+    );
+    const sides = { u: teacher.dense, v: logits };
+    const pair = { teacher: temperature, student: temperature };
+    const value = temperedKl(ops, sides, pair, { byTemperatures: true });
+    return ops.mul(ops.squeeze(ops.mul(temperature, temperature), 1), value);
   },
 };
 

@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { atomLaws, finite, type AtomLaws } from "./atoms.js";
+import { atomLaws, bounded, type AtomLaws } from "./atoms.js";
 import type { LossDefinition, LossInputs, LossParameter } from "./loss-definition.js";
 
 const options = z.strictObject({
@@ -62,7 +62,7 @@ export const dacKl: LossDefinition<DacOptions> = {
     const p = ops.mul(kept, ops.exp(laws.teacher));
     const q = ops.mul(kept, ops.exp(laws.student));
     const mass = ops.reduceSum(p, { axes: [1] }); // [n]
-    const gap = ops.sub(finite(ops, laws.teacher), laws.student);
+    const gap = ops.sub(bounded(ops, laws.teacher), laws.student);
     const mean = ops.div(ops.reduceSum(ops.mul(p, gap), { axes: [1] }), mass);
     const own = ops.maximum(ops.reduceSum(q, { axes: [1] }), ops.scalar(SMALLEST_MASS));
     // Σ p̂·(log p̂ − log q̂), both normalisers outside the sum.

@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { finite } from "./atoms.js";
+import { bounded } from "./atoms.js";
 import type { LossDefinition, LossInputs } from "./loss-definition.js";
 import { logSigmoid } from "./log-sigmoid.js";
 
@@ -45,7 +45,7 @@ interface BestPair<T> {
 function denseBest<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>): BestPair<T> {
   const { dense } = inputs.teacher;
   invariant(dense !== undefined, "a dense loss is given dense teacher logits");
-  const logP = finite(ops, ops.logSoftmax(dense, 1));
+  const logP = bounded(ops, ops.logSoftmax(dense, 1));
   const teacherId = ops.unsqueeze(ops.argmax(logP, 1), 1);
   const studentId = ops.unsqueeze(ops.argmax(inputs.logits, 1), 1);
   const at = (ids: T): T => ops.takeAlongAxis(logP, ids, 1);
@@ -56,7 +56,7 @@ function sentBest<T extends Tensor>(ops: TensorOps<T>, { teacher }: LossInputs<T
   const { top, at } = teacher;
   invariant(top !== undefined && at !== undefined, "the teacher's and the student's best ids");
   const first = (x: T): T => ops.slice(x, 1, 0, 1);
-  const logP = (logits: T): T => finite(ops, ops.sub(first(logits), ops.unsqueeze(top.lse, 1))); // [n,1]
+  const logP = (logits: T): T => bounded(ops, ops.sub(first(logits), ops.unsqueeze(top.lse, 1))); // [n,1]
   return {
     teacherId: first(top.ids),
     studentId: first(at.ids),

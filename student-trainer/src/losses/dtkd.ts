@@ -1,10 +1,10 @@
 import { invariant, unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { klFromTeacher } from "./atoms.js";
-import { centredLogits } from "./centred-logits.js";
+import { centredLogits, meanLogit } from "./centred-logits.js";
 import { equalSharpness, type TemperaturePair } from "./equal-sharpness.js";
 import type { LossDefinition } from "./loss-definition.js";
+import { temperedKl } from "./tempered-kl.js";
 
 const options = z
   .strictObject({
@@ -48,20 +48,20 @@ export const dtkd: LossDefinition<z.output<typeof options>> = {
   requires: () => ({ signal: { dense: "f32" } }),
   perToken: (ops, { logits, teacher }, { mode, temperature, alpha, beta, centred, floor }) => {
     invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
-    const offset = centred ? centredLogits(ops, teacher.dense) : teacher.dense;
-    // Finite, since there may be a gradient by the temperature.
-    const u = ops.maximum(offset, ops.scalar(-1e30));
-    const v = centred ? centredLogits(ops, logits) : logits;
-    const tau = ops.scalar(temperature);
-    const pair = pairOf(ops, { u, v }, { mode, temperature, floor });
-    const dynamic = ops.mul(ops.mul(pair.teacher, pair.student), kl(ops, { u, v }, pair));
-    const fixed = ops.mul(
-      ops.scalar(temperature ** 2),
-      kl(ops, { u, v }, { teacher: tau, student: tau }),
+    const sides = { u: teacher.dense, v: logits };
+    const pair = pairOf(ops, sides, { mode, temperature, centred, floor });
+    const tau = ops.broadcastTo(ops.scalar(temperature), pair.student);
+    const byTemperatures = mode === "released";
+    const dynamic = ops.mul(
+      ops.squeeze(ops.mul(pair.teacher, pair.student), 1),
+      temperedKl(ops, sides, pair, { byTemperatures }),
     );
+    if (beta === 0) return ops.mul(dynamic, ops.scalar(alpha));
+    const both = { teacher: tau, student: tau };
+    const fixed = temperedKl(ops, sides, both, { byTemperatures: false });
     return ops.add(
-      ops.squeeze(ops.mul(ops.scalar(alpha), dynamic), 1),
-      ops.squeeze(ops.mul(ops.scalar(beta), fixed), 1),
+      ops.mul(dynamic, ops.scalar(alpha)),
+      ops.mul(fixed, ops.scalar(beta * temperature ** 2)),
     );
   },
 };
@@ -75,23 +75,27 @@ interface Logits<T> {
 interface PairOptions {
   readonly mode: "released" | "detached" | "solved";
   readonly temperature: number;
+  readonly centred: boolean;
   readonly floor: number;
 }
 
 function pairOf<T extends Tensor>(
   ops: TensorOps<T>,
   { u, v }: Logits<T>,
-  { mode, temperature, floor }: PairOptions,
+  options: PairOptions,
 ): TemperaturePair<T> {
-  switch (mode) {
+  switch (options.mode) {
     case "released":
-      return sharedByMaxima(ops, { u, v }, { temperature, floor });
+      return sharedByMaxima(ops, { u, v }, options);
     case "detached":
-      return sharedByMaxima(ops, { u, v: ops.stopGradient(v) }, { temperature, floor });
-    case "solved":
-      return equalSharpness(ops, { u, v: ops.stopGradient(v) }, { temperature, floor });
+      return sharedByMaxima(ops, { u, v: ops.stopGradient(v) }, options);
+    case "solved": {
+      const constant = ops.stopGradient(v);
+      const own = ops.sub(constant, ops.reduceMean(constant, { axes: [1], keepDims: true }));
+      return equalSharpness(ops, { u: centredLogits(ops, u), v: own }, options);
+    }
     default:
-      return unreachable(mode);
+      return unreachable(options.mode);
   }
 }
 
@@ -99,10 +103,12 @@ function pairOf<T extends Tensor>(
 function sharedByMaxima<T extends Tensor>(
   ops: TensorOps<T>,
   { u, v }: Logits<T>,
-  { temperature, floor }: Omit<PairOptions, "mode">,
+  { temperature, centred, floor }: PairOptions,
 ): TemperaturePair<T> {
-  const x = ops.reduceMax(u, { axes: [1], keepDims: true });
-  const y = ops.reduceMax(v, { axes: [1], keepDims: true });
+  const each = { axes: [1], keepDims: true };
+  const [largestU, largestV] = [ops.reduceMax(u, each), ops.reduceMax(v, each)];
+  const x = centred ? ops.sub(largestU, meanLogit(ops, u)) : largestU;
+  const y = centred ? ops.sub(largestV, ops.reduceMean(v, each)) : largestV;
   const sum = ops.add(x, y);
   const tau = ops.scalar(temperature);
   const flat = ops.less(ops.abs(sum), ops.scalar(1e-6));
@@ -111,17 +117,4 @@ function sharedByMaxima<T extends Tensor>(
   const temperatureOf = (maximum: T): T =>
     ops.maximum(ops.where(flat, tau, ops.mul(maximum, unit)), lowest);
   return { teacher: temperatureOf(x), student: temperatureOf(y) };
-}
-
-/** KL(softmax(u/T_t) ‖ softmax(v/T_s)), f32 [n,1]. */
-function kl<T extends Tensor>(
-  ops: TensorOps<T>,
-  { u, v }: Logits<T>,
-  { teacher, student }: TemperaturePair<T>,
-): T {
-  const laws = {
-    teacher: ops.logSoftmax(ops.div(u, teacher), 1),
-    student: ops.logSoftmax(ops.div(v, student), 1),
-  };
-  return ops.unsqueeze(klFromTeacher(ops, laws), 1);
 }

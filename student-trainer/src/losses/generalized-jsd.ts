@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { atomLaws, finite, klFromStudent, klFromTeacher } from "./atoms.js";
+import { atomLaws, klFromStudent, klFromTeacher } from "./atoms.js";
 import {
   divergenceOptions,
   divergenceRequirement,
   type DivergenceOptions,
 } from "./divergence-options.js";
-import { logMixture } from "./log-mixture.js";
 import type { LossDefinition } from "./loss-definition.js";
+import { bothToMixture } from "./mixture.js";
 
 export interface JsdOptions extends DivergenceOptions {
   readonly beta: number;
@@ -27,14 +27,6 @@ export const generalizedJsd: LossDefinition<JsdOptions> = {
     const laws = atomLaws(ops, inputs, options);
     if (options.beta === 0) return klFromTeacher(ops, laws);
     if (options.beta === 1) return klFromStudent(ops, laws);
-    const mixed = { ...laws, teacher: finite(ops, laws.teacher) };
-    const mixture = logMixture(ops, mixed, options.beta); // [n,A]
-    const fromTeacher = ops.mul(ops.exp(laws.teacher), ops.sub(mixed.teacher, mixture));
-    const fromStudent = ops.mul(ops.exp(laws.student), ops.sub(laws.student, mixture));
-    const weighted = ops.add(
-      ops.mul(fromTeacher, ops.scalar(options.beta)),
-      ops.mul(fromStudent, ops.scalar(1 - options.beta)),
-    );
-    return ops.reduceSum(weighted, { axes: [1] });
+    return bothToMixture(ops, laws, options.beta);
   },
 };

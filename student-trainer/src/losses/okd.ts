@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { atomLaws, finite, klFromTeacher } from "./atoms.js";
+import { atomLaws, bounded, klFromTeacher, total } from "./atoms.js";
 import { layerOf, projectionParameter, toLayer } from "./hidden-states.js";
 import type { LossDefinition, LossInputs } from "./loss-definition.js";
 
@@ -66,18 +66,14 @@ export const okd: LossDefinition<OkdOptions> = {
   }),
   perToken: (ops, inputs, chosen) => {
     const laws = atomLaws(ops, inputs, { ...chosen, temperature: { kind: "constant", value: 1 } });
-    const given = finite(ops, laws.teacher); // [n,A]
+    const given = bounded(ops, laws.teacher); // [n,A]
     const moved = ops.logSoftmax(ops.add(given, correction(ops, inputs, chosen)), 1);
-    const still = { teacher: ops.stopGradient(moved), student: ops.stopGradient(laws.student) };
+    const student = ops.stopGradient(laws.student);
     const terms = [
-      klFromTeacher(ops, { teacher: still.teacher, student: laws.student }),
+      klFromTeacher(ops, { ...laws, teacher: ops.stopGradient(moved) }),
       weighted(ops, chosen.labels, tokenLoss(ops, inputs, moved, chosen)),
-      weighted(
-        ops,
-        chosen.towardsStudent,
-        klFromTeacher(ops, { teacher: moved, student: still.student }),
-      ),
-      weighted(ops, chosen.anchor, klFromTeacher(ops, { teacher: laws.teacher, student: moved })),
+      weighted(ops, chosen.towardsStudent, kl(ops, moved, student)),
+      weighted(ops, chosen.anchor, kl(ops, given, moved)),
     ];
     return terms.reduce((sum, term) => ops.add(sum, term));
   },
@@ -115,6 +111,11 @@ function tokenLoss<T extends Tensor>(
   const complete = ids.shape[1] === logits.shape[1];
   const chosen = complete ? isToken : ops.concat([isToken, bucket], 1); // [n,A]
   return ops.neg(ops.reduceSum(ops.mul(chosen, moved), { axes: [1] }));
+}
+
+/** KL(a‖b) of log-probabilities, with the gradient of both. */
+function kl<T extends Tensor>(ops: TensorOps<T>, a: T, b: T): T {
+  return total(ops, ops.mul(ops.exp(a), ops.sub(a, b)));
 }
 
 function weighted<T extends Tensor>(ops: TensorOps<T>, weight: number, value: T): T {

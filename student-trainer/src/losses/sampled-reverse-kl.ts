@@ -1,6 +1,6 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
-import { finite } from "./atoms.js";
+import { bounded } from "./atoms.js";
 import { keptShare } from "./kept-share.js";
 import type { LossDefinition } from "./loss-definition.js";
 
@@ -32,7 +32,7 @@ export const sampledReverseKl: LossDefinition<z.output<typeof options>> = {
     );
     const chosen = ops.squeeze(ops.takeAlongAxis(logits, ops.unsqueeze(targets, 1), 1), 1);
     const logQ = ops.sub(chosen, ops.logSumExp(logits, 1)); // [n]
-    const logP = finite(ops, ops.sub(token.logit, lse));
+    const logP = bounded(ops, ops.sub(token.logit, lse));
     const constant = ops.stopGradient(logQ);
     const ratio = ops.exp(ops.sub(logQ, constant)); // 1, with the gradient of log q
     const advantage = ops.mul(ops.sub(logP, constant), ops.scalar(scale));

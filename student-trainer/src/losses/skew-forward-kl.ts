@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { atomLaws, finite, klFromTeacher } from "./atoms.js";
+import { atomLaws, klFromTeacher } from "./atoms.js";
 import {
   divergenceOptions,
   divergenceRequirement,
   type DivergenceOptions,
 } from "./divergence-options.js";
-import { klToMixture } from "./log-mixture.js";
 import type { LossDefinition } from "./loss-definition.js";
+import { teacherToMixture } from "./mixture.js";
 
 export interface SkewForwardKlOptions extends DivergenceOptions {
   readonly alpha: number;
@@ -25,7 +25,6 @@ export const skewForwardKl: LossDefinition<SkewForwardKlOptions> = {
   perToken: (ops, inputs, options) => {
     const laws = atomLaws(ops, inputs, options);
     if (options.alpha === 0) return klFromTeacher(ops, laws);
-    const possible = { ...laws, teacher: finite(ops, laws.teacher) };
-    return klToMixture(ops, possible, { of: "teacher", teacherWeight: options.alpha });
+    return teacherToMixture(ops, laws, options.alpha);
   },
 };

@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { atomLaws, finite, klFromStudent } from "./atoms.js";
+import { atomLaws, klFromStudent } from "./atoms.js";
 import {
   divergenceOptions,
   divergenceRequirement,
   type DivergenceOptions,
 } from "./divergence-options.js";
-import { klToMixture } from "./log-mixture.js";
 import type { LossDefinition } from "./loss-definition.js";
+import { studentToMixture } from "./mixture.js";
 
 export interface SkewReverseKlOptions extends DivergenceOptions {
   readonly alpha: number;
@@ -31,11 +31,7 @@ export const skewReverseKl: LossDefinition<SkewReverseKlOptions> = {
   perToken: (ops, inputs, options) => {
     const laws = atomLaws(ops, inputs, options);
     if (options.alpha === 0) return klFromStudent(ops, laws);
-    const possible = { ...laws, teacher: finite(ops, laws.teacher) };
-    return klToMixture(ops, possible, {
-      of: "student",
-      teacherWeight: 1 - options.alpha,
-      detachMixture: options.detachMixture,
-    });
+    const { alpha, detachMixture } = options;
+    return studentToMixture(ops, laws, { beta: 1 - alpha, detachMixture });
   },
 };

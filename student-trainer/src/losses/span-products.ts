@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { finite } from "./atoms.js";
+import { bounded } from "./atoms.js";
 import { keptShare } from "./kept-share.js";
 import type { LossDefinition } from "./loss-definition.js";
 
@@ -35,7 +35,7 @@ export const spanProducts: LossDefinition<z.output<typeof options>> = {
       teacher.dense !== undefined && share !== undefined,
       "the loss is given dense teacher logits and its column",
     );
-    const p = products(ops, finite(ops, ops.logSoftmax(teacher.dense, 1)));
+    const p = products(ops, bounded(ops, ops.logSoftmax(teacher.dense, 1)));
     const q = products(ops, ops.logSoftmax(logits, 1));
     const kl = ops.reduceSum(ops.mul(ops.exp(p), ops.sub(p, q)), { axes: [1] });
     return ops.mul(share, kl);

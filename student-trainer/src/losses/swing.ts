@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { fillNormal } from "@tandem/shared/numeric/normal-numbers.js";
 import { z } from "zod";
-import { atomLaws, finite, klFromTeacher } from "./atoms.js";
+import { atomLaws, bounded, klFromTeacher } from "./atoms.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
 import { signalPart } from "./signal-part.js";
 
@@ -78,14 +78,14 @@ export const swing: LossDefinition<SwingOptions> = {
     );
     // Another loss may have asked for a longer list: what is behind ours stays without noise.
     const drawn = ops.pad(ops.concat(columns, 1), 1, 0, listed - columns.length); // [n,k]
-    const list = finite(ops, ops.slice(laws.teacher, 1, 0, listed));
+    const list = bounded(ops, ops.slice(laws.teacher, 1, 0, listed));
     const blurred = ops.logSoftmax(ops.add(ops.div(list, heat), ops.mul(pi, drawn)), 1);
     if (laws.teacher.shape[1] === listed) {
-      return klFromTeacher(ops, { teacher: blurred, student: laws.student });
+      return klFromTeacher(ops, { ...laws, teacher: blurred });
     }
     const mass = ops.reduceSum(ops.exp(list), { axes: [1], keepDims: true }); // of the list
     const teacher = ops.concat([ops.add(blurred, ops.log(mass)), ops.unsqueeze(logTail, 1)], 1);
-    return klFromTeacher(ops, { teacher, student: laws.student });
+    return klFromTeacher(ops, { ...laws, teacher });
   },
 };
 

@@ -1,6 +1,6 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import type { AtomLaws } from "./atoms.js";
+import { lawsOf, type AtomLaws } from "./atoms.js";
 import type { LossInputs } from "./loss-definition.js";
 
 /** The logarithm of nothing, finite so that differences of it exist. */
@@ -34,18 +34,20 @@ export function splitAtTarget<T extends Tensor>(
     : listedOthers(ops, inputs, { target, logPg });
   const chosen = ops.takeAlongAxis(logits, target, 1); // [n,1]
   const rest = (x: T): T => ops.unsqueeze(ops.logSumExp(x, 1), 1); // [n,1]
-  const heaviest = ops.reduceMax(others.teacher, { axes: [1] });
+  const heaviest = ops.reduceMax(others.u, { axes: [1] });
   return {
-    binary: {
-      teacher: ops.logSoftmax(ops.concat([ops.unsqueeze(logPg, 1), rest(others.teacher)], 1), 1),
-      student: ops.logSoftmax(ops.concat([chosen, rest(others.student)], 1), 1),
-    },
-    others: {
-      teacher: ops.logSoftmax(others.teacher, 1),
-      student: ops.logSoftmax(others.student, 1),
-    },
+    binary: lawsOf(ops, {
+      u: ops.concat([ops.unsqueeze(logPg, 1), rest(others.u)], 1),
+      v: ops.concat([chosen, rest(others.v)], 1),
+    }),
+    others: lawsOf(ops, others),
     certain: ops.less(heaviest, ops.scalar(NOTHING / 10)),
   };
+}
+
+interface Others<T> {
+  readonly u: T;
+  readonly v: T;
 }
 
 /** The teacher's log-probabilities and the student's logits over all V ids, g's replaced by nothing. */
@@ -53,15 +55,15 @@ function denseOthers<T extends Tensor>(
   ops: TensorOps<T>,
   { logits, teacher }: LossInputs<T>,
   target: T,
-): AtomLaws<T> {
+): Others<T> {
   invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
   const hole = ops.broadcastTo(ops.scalar(NOTHING), ops.cast(target, "f32"));
   invariant(teacher.lse !== undefined, "dense logits come with their normaliser");
   const logP = ops.sub(teacher.dense, ops.unsqueeze(teacher.lse, 1));
   const u = ops.maximum(logP, ops.scalar(NOTHING));
   return {
-    teacher: ops.scatterAlongAxis(u, target, hole, 1, "none"),
-    student: ops.scatterAlongAxis(logits, target, hole, 1, "none"),
+    u: ops.scatterAlongAxis(u, target, hole, 1, "none"),
+    v: ops.scatterAlongAxis(logits, target, hole, 1, "none"),
   };
 }
 
@@ -70,15 +72,15 @@ function listedOthers<T extends Tensor>(
   ops: TensorOps<T>,
   { logits, teacher: { top } }: LossInputs<T>,
   { target, logPg }: { readonly target: T; readonly logPg: T },
-): AtomLaws<T> {
+): Others<T> {
   invariant(top !== undefined, "the loss is given the teacher's top list");
   const nothing = ops.scalar(NOTHING);
   const isTarget = ops.equal(top.ids, target); // [n,k]
   const logP = ops.maximum(ops.sub(top.logits, ops.unsqueeze(top.lse, 1)), nothing);
   const kept = ops.takeAlongAxis(logits, top.ids, 1); // [n,k]
   const listed = {
-    teacher: ops.where(isTarget, nothing, logP),
-    student: ops.where(isTarget, nothing, kept),
+    u: ops.where(isTarget, nothing, logP),
+    v: ops.where(isTarget, nothing, kept),
   };
   if (top.ids.shape[1] === logits.shape[1]) return listed;
   const inList = ops.greater(
@@ -96,8 +98,8 @@ function listedOthers<T extends Tensor>(
   const rest = ops.logSumExp(ops.scatterAlongAxis(withoutList, target, chosen, 1, "none"), 1);
   const append = (x: T, last: T): T => ops.concat([x, ops.unsqueeze(last, 1)], 1); // [n,k+1]
   return {
-    teacher: append(listed.teacher, ops.where(inList, bucket, outside)),
-    student: append(listed.student, rest),
+    u: append(listed.u, ops.where(inList, bucket, outside)),
+    v: append(listed.v, rest),
   };
 }
 

@@ -1,7 +1,7 @@
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { atomLaws, klFromTeacher, type AtomLaws } from "./atoms.js";
+import { atomLaws, bounded, total } from "./atoms.js";
 import { divergenceOptions, divergenceRequirement } from "./divergence-options.js";
 import type { LossDefinition } from "./loss-definition.js";
 
@@ -32,24 +32,31 @@ export const truncatedForwardKl: LossDefinition<z.output<typeof options>> = {
     // Another loss may have asked for a longer list.
     const k = Math.min(chosen.topK, inputs.teacher.top?.ids.shape[1] as number);
     const listed = (x: typeof laws.teacher) => ops.slice(x, 1, 0, k); // [n,k]
-    const kept = { teacher: listed(laws.teacher), student: listed(laws.student) };
-    const value = klFromTeacher(ops, normalised(ops, kept, chosen.normalise));
+    const kept = { logP: listed(laws.teacher), logQ: listed(laws.student) };
+    const { logP, logQ } = normalised(ops, kept, chosen.normalise);
+    const value = total(ops, ops.mul(ops.exp(logP), ops.sub(bounded(ops, logP), logQ)));
     return chosen.clampAtZero ? ops.relu(value) : value;
   },
 };
 
+/** f32 [n,k], not of sum 1. */
+interface ListedLaws<T> {
+  readonly logP: T;
+  readonly logQ: T;
+}
+
 function normalised<T extends Tensor>(
   ops: TensorOps<T>,
-  { teacher, student }: AtomLaws<T>,
+  { logP, logQ }: ListedLaws<T>,
   how: "none" | "teacher" | "both",
-): AtomLaws<T> {
+): ListedLaws<T> {
   switch (how) {
     case "none":
-      return { teacher, student };
+      return { logP, logQ };
     case "teacher":
-      return { teacher: ops.logSoftmax(teacher, 1), student };
+      return { logP: ops.logSoftmax(logP, 1), logQ };
     case "both":
-      return { teacher: ops.logSoftmax(teacher, 1), student: ops.logSoftmax(student, 1) };
+      return { logP: ops.logSoftmax(logP, 1), logQ: ops.logSoftmax(logQ, 1) };
     default:
       return unreachable(how);
   }

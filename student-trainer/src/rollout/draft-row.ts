@@ -157,7 +157,7 @@ export class DraftRow {
   /** The finished rollout. */
   toRollout(): Rollout {
     invariant(this.#finish !== undefined, "only a finished row is a rollout");
-    const { row, sample, epoch, teacher, prompt } = this.order;
+    const { row, sample, epoch, teacher, prompt, teacherPrompt } = this.order;
     const count = this.#kept;
     const atIds = this.#atParts(0, count).atIds;
     const ranks = this.#ranks.slice(0, count);
@@ -169,10 +169,12 @@ export class DraftRow {
       epoch,
       ...(teacher === undefined ? {} : { teacher }),
       prompt,
+      ...(teacherPrompt === undefined ? {} : { teacherPrompt }),
       response: this.#response(0, count),
       authors: this.#authors.slice(0, count),
       finish: this.#finish,
-      ...(signal === undefined ? {} : { signal }),
+      // The teacher may have seen a prompt of another length.
+      ...(signal === undefined ? {} : { signal: { ...signal, from: prompt.length } }),
       ...(atIds === undefined ? {} : { atIds }),
       ranks,
       rejected: this.#rejected.slice(0, count),

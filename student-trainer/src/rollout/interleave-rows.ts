@@ -127,7 +127,7 @@ class InterleavedWriter {
         signal: typeof signal === "function" ? signal(order) : signal,
         runSeed: settings.runSeed,
         rngKey: rngKeyOfOrder(order),
-        prompt: order.prompt,
+        prompt: order.teacherPrompt ?? order.prompt,
         maxResponse: settings.maxResponse,
       });
       const row = new DraftRow(order, engine.newCache(), settings);

@@ -8,6 +8,8 @@ export interface RolloutOrder {
   /** Name of the row's teacher; left out: the one of `teacher:`. */
   readonly teacher?: string;
   readonly prompt: Uint32Array;
+  /** What teachers see in place of it. */
+  readonly teacherPrompt?: Uint32Array;
   /** The data set's answer, stop id included. */
   readonly answer?: Uint32Array;
 }

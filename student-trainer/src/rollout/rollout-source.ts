@@ -95,7 +95,7 @@ class DataRolloutSource implements RolloutSource {
     const orders: RolloutOrder[] = [];
     while (orders.length < config.rows) {
       const { row, epoch } = this.#cursor.next();
-      const { index, prompt, answer, teacher } = rows[row] as DataRow;
+      const { index, prompt, answer, teacher, teacherPrompt } = rows[row] as DataRow;
       for (
         let sample = 0;
         sample < config.samplesPerPrompt && orders.length < config.rows;
@@ -108,6 +108,7 @@ class DataRolloutSource implements RolloutSource {
           prompt,
           ...(answer === undefined ? {} : { answer }),
           ...(teacher === undefined ? {} : { teacher }),
+          ...(teacherPrompt === undefined ? {} : { teacherPrompt }),
         });
       }
     }

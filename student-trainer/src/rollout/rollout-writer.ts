@@ -127,7 +127,10 @@ export class RolloutWriter {
     const signal = ownIds ? NO_SIGNAL : spec;
     const writing = teacherNamed(teachers, writer).generate({
       abort,
-      items: orders.map((order) => ({ prompt: order.prompt, rngKey: rngKeyOfOrder(order) })),
+      items: orders.map((order) => ({
+        prompt: order.teacherPrompt ?? order.prompt,
+        rngKey: rngKeyOfOrder(order),
+      })),
       sampling: toSamplingParams(config.teacherSampling),
       maxResponse: config.maxResponse,
       stopIds,
@@ -223,7 +226,7 @@ function toGivenRollout(order: RolloutOrder): Rollout {
 }
 
 function toRollout(
-  { row, sample, epoch, teacher, prompt }: RolloutOrder,
+  { row, sample, epoch, teacher, prompt, teacherPrompt }: RolloutOrder,
   response: Uint32Array,
   author: keyof typeof AUTHOR,
   finish: "stop" | "length",
@@ -234,6 +237,7 @@ function toRollout(
     epoch,
     ...(teacher === undefined ? {} : { teacher }),
     prompt,
+    ...(teacherPrompt === undefined ? {} : { teacherPrompt }),
     response,
     authors: new Uint8Array(response.length).fill(AUTHOR[author]),
     finish,

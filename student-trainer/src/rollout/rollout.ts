@@ -12,13 +12,15 @@ export interface Rollout {
   /** The row's teacher, by its name among `teachers:`; left out: `teacher:`. */
   readonly teacher?: string;
   readonly prompt: Uint32Array;
+  /** What teachers saw in place of it. */
+  readonly teacherPrompt?: Uint32Array;
   /** Kept tokens, stop id included. May be empty only for supervised data. */
   readonly response: Uint32Array;
   /** One of AUTHOR per response token. */
   readonly authors: Uint8Array;
   /** "stop": the last token is a stop id; "length": cut at maxResponse. */
   readonly finish: "stop" | "length";
-  /** from = prompt.length, count = response.length; absent when no loss needs a teacher. */
+  /** from = prompt.length (also where the teacher saw another prompt), count = response.length; absent when no loss needs a teacher. */
   readonly signal?: TeacherSignal;
   /** The same of the teachers that losses name. */
   readonly signals?: Readonly<Record<string, TeacherSignal>>;

@@ -60,8 +60,9 @@ export async function scoreRollouts(
   return { rollouts: scored, teacherWaitMs: performance.now() - began };
 }
 
-/** Puts a signal where losses look for it. */
-export function placeSignal(rollout: Rollout, role: TeacherName, signal: TeacherSignal): Rollout {
+/** Puts a signal where losses look for it, its rows counted from the end of the student's prompt. */
+export function placeSignal(rollout: Rollout, role: TeacherName, own: TeacherSignal): Rollout {
+  const signal = { ...own, from: rollout.prompt.length };
   if (role === undefined) return { ...rollout, signal };
   return { ...rollout, signals: { ...rollout.signals, [role]: signal } };
 }
@@ -90,10 +91,11 @@ function askFor(
   { rollout, role, spec, studentTopK }: Missing,
   { teachers, runSeed }: ScoreOptions,
 ): Promise<ScoreAnswer> {
-  const { atIds, prompt, response } = rollout;
+  const { atIds, response } = rollout;
+  const prompt = rollout.teacherPrompt ?? rollout.prompt;
   const teacher = teacherNamed(teachers, role ?? rollout.teacher);
   return teacher.score({
-    tokens: joinTokens(rollout),
+    tokens: joinTokens({ prompt, response }),
     from: prompt.length,
     signal: spec,
     runSeed,

@@ -2,6 +2,7 @@ import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { ServerLimits } from "../admission/server-limits.js";
+import type { Budget } from "../auth/budget.js";
 import type { ClientIdentity } from "../auth/identity.js";
 import type { StepLoop } from "../engine/step-loop.js";
 import type { JobUsage } from "../scheduler/job.js";
@@ -47,6 +48,8 @@ export interface CallStream<M> {
   readonly client: number;
   /** Whose call it is. */
   readonly identity: ClientIdentity;
+  /** What that client may still use. */
+  readonly budget: Budget;
   /** The gRPC deadline on the clock's scale; Infinity without one. */
   readonly deadlineMs: number;
   readonly send: (message: M) => void;

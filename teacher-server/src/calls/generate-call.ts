@@ -22,6 +22,7 @@ export interface GenerateAnswers {
 }
 
 interface Writing {
+  readonly generation: ValidGeneration;
   readonly prompt: ValidPrompt;
   readonly cache: number;
   /** Prompt and response; `length` of them are known. */
@@ -44,17 +45,11 @@ export class GenerateCall implements LiveCall {
   readonly #context: CallContext;
   readonly #stream: CallStream<GenerateAnswers>;
   readonly #outbox: Outbox<GenerateAnswers>;
-  readonly #generation: ValidGeneration;
-  readonly #deadlineMs: number;
   readonly #writing = new Set<Writing>();
+  #deadlineMs = Infinity;
   #ended = false;
 
-  /** @throws TandemError for faults of the whole call. */
-  constructor(
-    context: CallContext,
-    stream: CallStream<GenerateAnswers>,
-    request: GenerateRequest__Output,
-  ) {
+  constructor(context: CallContext, stream: CallStream<GenerateAnswers>) {
     this.#context = context;
     this.#stream = stream;
     this.#outbox = new Outbox({
@@ -62,16 +57,20 @@ export class GenerateCall implements LiveCall {
       send: stream.send,
       limitBytes: context.limits.maxMessageBytes,
     });
-    context.assertAccepting();
-    this.#generation = admitGeneration(request, context.limits);
-    this.#deadlineMs = itemDeadline(
-      context.clock.now(),
-      this.#generation.timeoutMs,
-      stream.deadlineMs,
-    );
+  }
+
+  /** Begins to write.
+   * @throws TandemError for faults of the whole call. */
+  begin(request: GenerateRequest__Output): void {
+    const { limits, clock } = this.#context;
+    const { budget } = this.#stream;
+    const generation = admitGeneration(request, limits);
+    this.#deadlineMs = itemDeadline(clock.now(), generation.timeoutMs, this.#stream.deadlineMs);
     for (const item of request.items) {
       try {
-        this.#begin(admitPrompt(item, this.#generation, context.limits));
+        const prompt = admitPrompt(item, generation, limits);
+        budget.admit(prompt.prompt.length);
+        this.#beginOne(prompt, generation);
       } catch (caught) {
         this.#refuse(item.sequence, TandemError.from(caught));
       }
@@ -94,10 +93,11 @@ export class GenerateCall implements LiveCall {
 
   expireLeases(): void {}
 
-  #begin(prompt: ValidPrompt): void {
-    const tokens = new Uint32Array(prompt.prompt.length + this.#generation.maxResponse);
+  #beginOne(prompt: ValidPrompt, generation: ValidGeneration): void {
+    const tokens = new Uint32Array(prompt.prompt.length + generation.maxResponse);
     tokens.set(prompt.prompt);
     const writing = {
+      generation,
       prompt,
       cache: this.#context.nextCache(),
       tokens,
@@ -110,7 +110,7 @@ export class GenerateCall implements LiveCall {
   }
 
   #submit(writing: Writing): void {
-    const { sampling, runSeed, signal } = this.#generation;
+    const { sampling, runSeed, signal } = writing.generation;
     const { rngKey, prompt } = writing.prompt;
     writing.job = this.#context.loop.submit(
       {
@@ -143,11 +143,12 @@ export class GenerateCall implements LiveCall {
   #progress(writing: Writing, { result, usage }: JobProgress): void {
     if (result.sampled === undefined)
       throw new TandemError("INTERNAL", "a generation step came back without a token");
-    const { stopIds } = this.#generation;
+    const { stopIds } = writing.generation;
     const start = writing.length - writing.prompt.prompt.length;
     const { finish } = cutAtStop([result.sampled], stopIds, writing.tokens.length - writing.length);
     writing.tokens[writing.length++] = result.sampled;
     writing.usage = addUsage(writing.usage, usage);
+    this.#stream.budget.spendTokens(1);
     this.#context.observer.onPositions("prefill", usage.prefillPositions);
     this.#context.observer.onPositions(
       "generate",

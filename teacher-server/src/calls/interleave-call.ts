@@ -93,7 +93,16 @@ export class InterleaveCall implements LiveCall {
   #open(raw: Open__Output): void {
     this.#context.assertAccepting();
     const open = admitOpen(raw, this.#context.limits);
-    const opened = this.#sessions.open(open, this.#context.nextCache(), this.#context.clock.now());
+    const { budget } = this.#stream;
+    budget.admit(open.prompt.length + open.response.length);
+    budget.openSequence();
+    let opened: OpenSession;
+    try {
+      opened = this.#sessions.open(open, this.#context.nextCache(), this.#context.clock.now());
+    } catch (error) {
+      budget.closeSequence();
+      throw error;
+    }
     if (open.response.length > 0) this.#reopened.add(opened);
     this.#context.observer.onSessions(1);
     this.#fillAhead(opened);
@@ -142,6 +151,7 @@ export class InterleaveCall implements LiveCall {
     }
     const now = this.#context.clock.now();
     const draft = admitDraft(raw, opened.session.open.signal, this.#context.limits);
+    this.#stream.budget.admit(draft.tokens.length);
     this.#deadlines.set(draft, itemDeadline(now, draft.timeoutMs, this.#stream.deadlineMs));
     opened.usedMs = now;
     opened.session.offer(draft);
@@ -267,6 +277,7 @@ export class InterleaveCall implements LiveCall {
     this.#cancelJob(opened);
     this.#unansweredDrafts -= opened.session.abandon().length;
     this.#sessions.remove(opened.session.open.sequence);
+    this.#stream.budget.closeSequence();
     this.#context.pool.free(opened.cache);
     this.#context.observer.onSessions(-1);
   }

@@ -79,7 +79,9 @@ export class ScoreCall implements LiveCall {
     try {
       this.#context.assertAccepting();
       this.#assertRoom(raw.id);
-      this.#submit(admitScoreItem(raw, this.#context.limits));
+      const item = admitScoreItem(raw, this.#context.limits);
+      this.#stream.budget.admit(item.tokens.length);
+      this.#submit(item);
     } catch (caught) {
       this.#refuse(raw.id, TandemError.from(caught));
     }

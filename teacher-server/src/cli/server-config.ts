@@ -37,6 +37,17 @@ export const serverConfigSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("plain text on an address that other machines reach"),
+  authFile: z
+    .string()
+    .default("")
+    .describe(
+      "YAML or JSON file of the clients that may call, with hashes of their tokens; default: everybody may, or who has the token in TANDEM_TEACHER_TOKEN",
+    ),
+  healthWithoutToken: z.boolean().default(true).describe("answer grpc.health.v1 to everybody"),
+  auditLog: z
+    .string()
+    .default("")
+    .describe("file to which a JSON line about every call is appended; default: none"),
   credentialsReloadMs: z
     .number()
     .int()

@@ -3,6 +3,7 @@ import type { LiveCall } from "../calls/call-context.js";
 /** The streams that are open now. */
 export class CallRegistry {
   readonly #calls = new Map<number, LiveCall>();
+  readonly #rechecks = new Map<number, () => void>();
   #nextClient = 1;
   #onEmpty: (() => void) | undefined;
 
@@ -14,12 +15,15 @@ export class CallRegistry {
     return this.#nextClient++;
   }
 
-  add(client: number, call: LiveCall): void {
+  /** `recheck` ends the call if its client is no longer let in. */
+  add(client: number, call: LiveCall, recheck: () => void): void {
     this.#calls.set(client, call);
+    this.#rechecks.set(client, recheck);
   }
 
   remove(client: number): void {
     this.#calls.delete(client);
+    this.#rechecks.delete(client);
     if (this.#calls.size === 0) this.#onEmpty?.();
   }
 
@@ -31,6 +35,11 @@ export class CallRegistry {
     for (const call of this.#calls.values()) call.drain();
     if (this.#calls.size === 0) this.#onEmpty?.();
     return empty;
+  }
+
+  /** The clients have changed. */
+  recheck(): void {
+    for (const recheck of this.#rechecks.values()) recheck();
   }
 
   expireLeases(): void {

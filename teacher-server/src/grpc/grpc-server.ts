@@ -1,4 +1,4 @@
-import { Server, type ServerCredentials } from "@grpc/grpc-js";
+import { Server, type ServerCredentials, type ServerInterceptor } from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import {
@@ -7,6 +7,7 @@ import {
 } from "@tandem/proto/load-teacher-proto.js";
 import type { TeacherHandlers } from "@tandem/proto/gen/tandem/v1/Teacher.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { measuredService } from "./measured-service.js";
 
 /** The services whose health is told apart: the whole server, and the teacher. */
 const HEALTH_SERVICES = ["", "tandem.v1.Teacher"] as const;
@@ -19,6 +20,10 @@ export interface GrpcServerOptions {
   readonly maxMessageBytes: number;
   readonly reflection: boolean;
   readonly credentials: ServerCredentials;
+  /** Asks who calls. */
+  readonly authenticator: ServerInterceptor;
+  /** Items of one message at most. */
+  readonly maxEntries: number;
 }
 
 /** The gRPC listener with health service and reflection. */
@@ -37,9 +42,14 @@ export class GrpcServer {
       "grpc.keepalive_time_ms": 20_000,
       "grpc.keepalive_timeout_ms": 10_000,
       "grpc.max_receive_message_length": options.maxMessageBytes,
+      interceptors: [options.authenticator],
     });
     this.#credentials = options.credentials;
-    this.#server.addService(loadTeacherProto().Teacher.service, options.handlers);
+    const { maxEntries } = options;
+    this.#server.addService(
+      measuredService(loadTeacherProto().Teacher.service, { maxEntries }),
+      options.handlers,
+    );
     this.#health.addToServer(this.#server);
     if (options.reflection)
       new ReflectionService(loadTeacherPackageDefinition()).addToServer(this.#server);

@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from "node:
 import type { AddressInfo } from "node:net";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Registry } from "prom-client";
+import type { Gate } from "../auth/gate.js";
 import type { TlsSource } from "../auth/tls-source.js";
 
 export interface HttpServerOptions {
@@ -11,6 +12,8 @@ export interface HttpServerOptions {
   readonly isReady: () => boolean;
   /** Present: HTTPS. Clients need no certificate: probes have none. */
   readonly tls?: TlsSource | undefined;
+  /** Metrics are for clients with that scope; health is for everybody. */
+  readonly gate: Gate;
 }
 
 /** Metrics and health for people and probes: /metrics, /livez (the process turns), /readyz (the model answers). */
@@ -50,6 +53,22 @@ export class HttpServer {
   }
 }
 
+/** Answers a caller who may not see the metrics. */
+function refused(request: IncomingMessage, response: ServerResponse, gate: Gate): boolean {
+  const { authorization } = request.headers;
+  const peer = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
+  try {
+    gate.enter({ peer, authorization, certificateNames: [] }, "metrics");
+    return false;
+  } catch (caught) {
+    const { code, message } = TandemError.from(caught);
+    const status = code === "UNAUTHENTICATED" ? 401 : code === "PERMISSION_DENIED" ? 403 : 500;
+    const headers = { "content-type": "text/plain", "www-authenticate": "Bearer" };
+    response.writeHead(status, headers).end(`${message}\n`);
+    return true;
+  }
+}
+
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 function listener(tls: TlsSource | undefined, onRequest: Answer): Server | TlsServer {
@@ -68,6 +87,7 @@ async function answer(
   const path = (request.url ?? "/").replace(/\?.*$/, "");
   switch (path) {
     case "/metrics":
+      if (refused(request, response, options.gate)) return;
       response.writeHead(200, { "content-type": options.registry.contentType });
       response.end(await options.registry.metrics());
       return;

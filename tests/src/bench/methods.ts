@@ -1,7 +1,8 @@
 /** Every method of examples/methods, trained for the same number of generated tokens against a real teacher-server, and what its student can do
  * then. Writes RESULTS/methods.json, a record for each run, and RESULTS/methods.md, the table. A run that is there already, by its configuration and
  * seed, is not repeated. Options: --only a,b (all), --seeds N (3: of those methods that get several), --results FOLDER (docs/results),
- * --problems N (500 held-out ones), --teacher-rows N (50: answers that the teacher judges), --page (write the table only). */
+ * --problems N (500 held-out ones), --teacher-rows N (50: answers that the teacher judges), --jobs N (1: runs
+ * at the same time, each with a teacher of its own), --page (write the table only). */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -30,6 +31,7 @@ export async function run(args: string[]): Promise<object> {
       results: { type: "string", default: "docs/results" },
       problems: { type: "string", default: "500" },
       "teacher-rows": { type: "string", default: "50" },
+      jobs: { type: "string", default: "1" },
       page: { type: "boolean", default: false },
     },
   });
@@ -43,10 +45,8 @@ export async function run(args: string[]): Promise<object> {
   await store.open();
   if (!values.page) {
     const wanted = planRuns(select(methods, values.only), Number(values.seeds));
-    await measure(
-      wanted.filter((planned) => !store.has(planned)),
-      { store, examination },
-    );
+    const missing = wanted.filter((planned) => !store.has(planned));
+    await measure(missing, { store, examination, jobs: Number(values.jobs) });
   }
   await store.write();
   return { runs: store.runs.length, faults: store.runs.filter(({ fault }) => fault !== undefined) };
@@ -70,10 +70,10 @@ interface PlannedRun {
 
 /** The first seed of all, then the second of those that get one: a part of the table is a table. */
 function planRuns(methods: readonly MethodConfig[], seeds: number): readonly PlannedRun[] {
+  const several = methods.filter(({ name }) => SEVERAL_SEEDS.includes(name));
+  const others = methods.filter(({ name }) => !SEVERAL_SEEDS.includes(name));
   return Array.from({ length: seeds }, (_, at) =>
-    methods
-      .filter(({ name }) => at === 0 || SEVERAL_SEEDS.includes(name))
-      .map((method) => ({ method, seed: at + 1 })),
+    [...several, ...(at === 0 ? others : [])].map((method) => ({ method, seed: at + 1 })),
   ).flat();
 }
 
@@ -83,6 +83,7 @@ class Store {
   readonly #page: string;
   readonly #methods: readonly MethodConfig[];
   runs: readonly MethodRun[] = [];
+  #written: Promise<void> = Promise.resolve();
 
   constructor(folder: string, methods: readonly MethodConfig[]) {
     this.#json = join(folder, "methods.json");
@@ -107,39 +108,42 @@ class Store {
     await this.write();
   }
 
-  async write(): Promise<void> {
-    await writeRuns(this.#json, this.runs);
-    await replaceFile(this.#page, methodsPage(this.#methods, this.runs));
+  /** One write after the other. */
+  write(): Promise<void> {
+    this.#written = this.#written.then(async () => {
+      await writeRuns(this.#json, this.runs);
+      await replaceFile(this.#page, methodsPage(this.#methods, this.runs));
+    });
+    return this.#written;
   }
 }
 
 interface MeasureOptions {
   readonly store: Store;
   readonly examination: Examination;
+  readonly jobs: number;
 }
 
-async function measure(
-  planned: readonly PlannedRun[],
-  { store, examination }: MeasureOptions,
-): Promise<void> {
+async function measure(planned: readonly PlannedRun[], options: MeasureOptions): Promise<void> {
   if (planned.length === 0) return;
   await prepare();
+  const queue = [...planned];
+  await Promise.all(Array.from({ length: options.jobs }, () => work(queue, options)));
+}
+
+/** Takes runs from the queue until it is empty. */
+async function work(queue: PlannedRun[], { store, examination }: MeasureOptions): Promise<void> {
   const teacher = await startLiveServer({ model: TEACHER });
   try {
     const initialKl = await distanceBefore(teacher, examination);
-    for (const [at, { method, seed }] of planned.entries()) {
-      const result = await runMethod({
-        method,
-        seed,
-        teacher,
-        runDir: join(WORK, "runs", `${method.name}-${seed}`),
-        examination,
-        initialKl,
-      });
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { method, seed } = next;
+      const runDir = join(WORK, "runs", `${method.name}-${seed}`);
+      const result = await runMethod({ method, seed, teacher, runDir, examination, initialKl });
       await store.add(result);
       const verdict = result.fault ?? `${(100 * result.accuracy).toFixed(1)} %`;
       process.stderr.write(
-        `${at + 1}/${planned.length} ${method.name} seed ${seed}: ${verdict}, ${result.seconds.toFixed(0)} s\n`,
+        `${method.name} seed ${seed}: ${verdict}, ${result.seconds.toFixed(0)} s, ${queue.length} to go\n`,
       );
     }
   } finally {

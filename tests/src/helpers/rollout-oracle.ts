@@ -9,6 +9,8 @@ export interface OracleOrder {
   readonly runSeed: number;
   readonly rngKey: number;
   readonly prompt: Uint32Array;
+  /** What the teacher sees in place of it. */
+  readonly teacherPrompt?: Uint32Array;
   readonly maxResponse: number;
   readonly stopId: number;
   readonly rule: AcceptanceRule;
@@ -53,7 +55,8 @@ export class RolloutOracle {
       const at = { runSeed: order.runSeed, rngKey: order.rngKey, position: tokens.length };
       const own = await this.law("student", context);
       const draft = sampleRow(own, order.student, uniformAt({ ...at, stream: "draft" }));
-      const law = await this.law("teacher", context);
+      const seen = Uint32Array.of(...(order.teacherPrompt ?? order.prompt), ...tokens);
+      const law = await this.law("teacher", seen);
       const kept = passes(law, draft, order.rule);
       const uniform = uniformAt({ ...at, stream: "replacement" });
       tokens.push(kept ? draft : sampleRow(law, order.teacher, uniform));

@@ -4,8 +4,12 @@ import type { GraphTensor, NodeOf } from "../graph.js";
 import { lowerCausalAttention, lowerCausalProbabilities } from "./attention.js";
 import type { LowerRules } from "./lower-rule.js";
 import type { Lowering } from "./lowering.js";
+import { lowerQuantizedMatmul } from "./quantized-matmul.js";
 
 function lowerMatmul(lowering: Lowering, { inputs, attributes }: NodeOf<"matmul">): string {
+  const [a, b] = inputs as readonly [GraphTensor, GraphTensor];
+  const weight = lowering.quantizedOf(b);
+  if (weight !== undefined) return lowerQuantizedMatmul(lowering, a, weight);
   const operands = lowering.namesOf(inputs);
   const { transA, transB } = attributes;
   if (!transA && !transB) return lowering.emit("MatMul", operands);

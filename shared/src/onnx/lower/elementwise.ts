@@ -50,4 +50,6 @@ export const elementwiseLowering = {
       attributes: { to: { int: TENSOR_DATA_TYPE[attributes.dtype] } },
     }),
   stopGradient: (lowering, { inputs }: NodeOf<"stopGradient">) => lowering.namesOf(inputs),
+  withGradient: (lowering, { inputs }: NodeOf<"withGradient">) =>
+    lowering.namesOf(inputs.slice(0, 1)),
 } satisfies LowerRules<ElementwiseOpName>;

@@ -15,6 +15,10 @@ const LOWER_RULES: LowerRules<OpName> = {
   input: (_, { attributes }) => attributes.name,
   parameter: (lowering, { attributes, outputs }) => {
     const { name, shape, bytes } = attributes;
+    if ("kind" in bytes) {
+      lowering.bindQuantized(outputs[0] as GraphTensor, { name, bytes });
+      return name;
+    }
     lowering.initializers.push({ name, dtype: bytes.dtype, shape, content: { external: bytes } });
     if (bytes.dtype !== "f32") lowering.bindHalf(outputs[0] as GraphTensor, name);
     return name;

@@ -2,7 +2,13 @@ import { invariant } from "../../errors/invariant.js";
 import { TandemError } from "../../errors/tandem-error.js";
 import { sameShape } from "../../tensor/broadcast.js";
 import { dimTerms, isSymbol } from "../../tensor/dim.js";
-import type { ConstantData, OpAttributes, OpName } from "../../tensor/op-attributes.js";
+import type {
+  ConstantData,
+  ExternalBytes,
+  OpAttributes,
+  OpName,
+  QuantizedBytes,
+} from "../../tensor/op-attributes.js";
 import type { DType, Dim, Shape } from "../../tensor/tensor-ops.js";
 import type { GraphNode, GraphTensor } from "../graph.js";
 import { nodeKey } from "../node-key.js";
@@ -14,6 +20,12 @@ export interface EmitOptions {
   readonly domain?: OnnxDomain;
 }
 
+/** A weight in few bits, by the name its initializers begin with. */
+export interface QuantizedWeight {
+  readonly name: string;
+  readonly bytes: QuantizedBytes;
+}
+
 /** Collects ONNX nodes while a graph is lowered. Equal nodes are emitted once. */
 export class Lowering {
   readonly nodes: OnnxNode[] = [];
@@ -21,6 +33,7 @@ export class Lowering {
   readonly #names = new Map<GraphTensor, string>();
   /** Half-precision parameters by the name of their bytes: widened where a float32 operand is wanted, which few may be. */
   readonly #halves = new Map<GraphTensor, string>();
+  readonly #quantized = new Map<GraphTensor, QuantizedWeight>();
   readonly #emitted = new Map<string, readonly string[]>();
   readonly #needed: ReadonlySet<string>;
   /** What a reshaped value was reshaped from. */
@@ -66,6 +79,7 @@ export class Lowering {
 
   /** The ONNX value that holds a tensor. */
   nameOf(tensor: GraphTensor): string {
+    invariant(!this.#quantized.has(tensor), "only a product reads a quantised weight");
     const half = this.#halves.get(tensor);
     const name = half === undefined ? this.#names.get(tensor) : this.widen(half);
     invariant(
@@ -97,6 +111,21 @@ export class Lowering {
   /** The bytes of a half-precision parameter, for rules that do with fewer than all of its values. */
   halfOf(tensor: GraphTensor): string | undefined {
     return this.#halves.get(tensor);
+  }
+
+  bindQuantized(tensor: GraphTensor, weight: QuantizedWeight): void {
+    this.#quantized.set(tensor, weight);
+  }
+
+  quantizedOf(tensor: GraphTensor): QuantizedWeight | undefined {
+    return this.#quantized.get(tensor);
+  }
+
+  /** A constant whose bytes stay in a file. */
+  external(name: string, shape: readonly number[], external: ExternalBytes): string {
+    if (!this.initializers.some((known) => known.name === name))
+      this.initializers.push({ name, dtype: external.dtype, shape, content: { external } });
+    return name;
   }
 
   widen(half: string): string {

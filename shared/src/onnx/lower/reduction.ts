@@ -1,5 +1,6 @@
 import type { ReductionOpName } from "../../tensor/op-attributes.js";
-import type { GraphTensor } from "../graph.js";
+import type { GraphTensor, NodeOf } from "../graph.js";
+import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
 import type { ReduceAttributes } from "../../tensor/op-attributes.js";
 import type { LowerRules } from "./lower-rule.js";
 import type { Lowering } from "./lowering.js";
@@ -18,6 +19,41 @@ const reduction =
     });
   };
 
+/** Only ids that can belong to the head are sorted: those with p ≤ c have a mass of at most V·c together, so with c = (1 − mass)/V the others
+ * have at least `mass`. How many they are differs from run to run. */
+function lowerHeadSum(
+  lowering: Lowering,
+  { inputs: [p, x], attributes: { mass } }: NodeOf<"headSum">,
+): string {
+  const values = lowering.nameOf(p!);
+  const limit = (0.99 * (1 - mass)) / (p!.shape.at(-1) as number);
+  const last = { attributes: { keepdims: { int: 0 } } };
+  const asFloat = (condition: string): string =>
+    lowering.emit("Cast", [condition], { attributes: { to: { int: TENSOR_DATA_TYPE.f32 } } });
+  const sumOf = (terms: string): string =>
+    lowering.emit("ReduceSum", [terms, lowering.ints([-1])], last);
+  const candidates = sumOf(asFloat(lowering.emit("Greater", [values, lowering.float(limit)])));
+  const most = lowering.emit("ReduceMax", [candidates], { attributes: { keepdims: { int: 0 } } });
+  const atLeastOne = lowering.emit("Max", [most, lowering.float(1)]);
+  const count = lowering.emit("Cast", [atLeastOne], {
+    attributes: { to: { int: TENSOR_DATA_TYPE.i64 } },
+  });
+  const k = lowering.emit("Reshape", [count, lowering.ints([1])]);
+  const axis = { attributes: { axis: { int: -1 } } };
+  const [sorted, ids] = lowering.emitAll("TopK", [values, k], 2, axis) as [string, string];
+  const terms = lowering.emit("GatherElements", [lowering.nameOf(x!), ids], axis);
+  const one = lowering.constant("i64", [], BigInt64Array.of(-1n));
+  const until = lowering.emit("CumSum", [sorted, one]);
+  // Nothing lies before the first id, and behind it at least 1/V, far above rounding.
+  const first = lowering.emit("Less", [
+    lowering.emit("Sub", [until, sorted]),
+    lowering.float(1e-9),
+  ]);
+  const within = lowering.emit("LessOrEqual", [until, lowering.float(mass)]);
+  const inHead = asFloat(lowering.emit("Or", [first, within]));
+  return sumOf(lowering.emit("Mul", [terms, inHead]));
+}
+
 export const reductionLowering = {
   reduceSum: reduction("ReduceSum"),
   reduceMean: reduction("ReduceMean"),
@@ -27,6 +63,7 @@ export const reductionLowering = {
     lowering.emit("ArgMax", lowering.namesOf(inputs), {
       attributes: { axis: { int: attributes.axis }, keepdims: { int: 0 } },
     }),
+  headSum: lowerHeadSum,
   cumsum: (lowering, { inputs, attributes }) => {
     const axis = lowering.constant("i64", [], BigInt64Array.of(BigInt(attributes.axis)));
     return lowering.emit("CumSum", [...lowering.namesOf(inputs), axis], {

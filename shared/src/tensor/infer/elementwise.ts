@@ -1,5 +1,5 @@
 import type { TypeRule, TypeRules } from "./type-rule.js";
-import { broadcastShapes } from "../broadcast.js";
+import { broadcastShapes, sameShape } from "../broadcast.js";
 import type { ElementwiseOpName, NoAttributes } from "../op-attributes.js";
 import {
   describe,
@@ -86,4 +86,13 @@ export const elementwiseTypes = {
   },
   cast: (inputs, { dtype }) => [tensorType(dtype, inputsOf(inputs, 1)[0].shape)],
   stopGradient: (inputs) => [inputsOf(inputs, 1)[0]],
+  withGradient: (inputs) => {
+    const [value, x, slope] = inputsOf(inputs, 3);
+    requireThat(
+      sameShape(value.shape, x.shape.slice(0, -1)) && sameShape(x.shape, slope.shape),
+      () =>
+        `withGradient: a value [...] with x and slope [..., n], not ${inputs.map(describe).join(", ")}`,
+    );
+    return [value];
+  },
 } satisfies TypeRules<ElementwiseOpName>;

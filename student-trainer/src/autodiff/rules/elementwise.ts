@@ -83,6 +83,9 @@ export const elementwiseGradients = {
   logicalNot: condition,
   where: ({ ops, node, gradient: g }) => [undefined, ...split(ops, operand(node, 0), g)],
   cast: ({ ops, node, gradient: g }) => [ops.cast(g, operand(node).dtype)],
+  withGradient: ({ ops, node, gradient: g }) => {
+    return [undefined, ops.mul(ops.unsqueeze(g, -1), operand(node, 2)), undefined];
+  },
   stopGradient: noGradient("this is what stopGradient is for"),
 } satisfies GradientRules<ElementwiseOpName>;
 

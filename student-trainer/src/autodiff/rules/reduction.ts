@@ -52,6 +52,9 @@ export const reductionGradients = {
     const negated = ops.mul(operand(node), scalarLike(ops, gradient, -1));
     return [toFirstMaximum(ops, negated, gradient, node.attributes.axes)];
   },
+  headSum: noGradient(
+    "which ids belong to the head is constant almost everywhere, and so is its use",
+  ),
   argmax: noGradient("an index is constant almost everywhere"),
   cumsum: ({ ops, node, gradient }) => [
     ops.cumsum(gradient, node.attributes.axis, !node.attributes.reverse),

@@ -394,8 +394,27 @@ export class ReferenceOps implements TensorOps<R> {
     return causalProbabilities(q, k, options);
   }
 
+  headSum(p: R, x: R, mass: number): R {
+    const axis = p.shape.length - 1;
+    return generate(p.dtype, this.#shape("headSum", [p, x], { mass }), (row) => {
+      const values = lineThrough(p, [...row, 0], axis);
+      const ids = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b);
+      let before = 0;
+      const head = ids.filter((id, place) => {
+        before += values[id]!;
+        return place === 0 || before <= mass;
+      });
+      return sum(head.map((id) => read(x, [...row, id])));
+    });
+  }
+
   stopGradient(x: R): R {
     return x;
+  }
+
+  withGradient(value: R, x: R, slope: R): R {
+    this.#shape("withGradient", [value, x, slope], {});
+    return value;
   }
 }
 

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { Client, credentials, status, type Metadata } from "@grpc/grpc-js";
+import {
+  Client,
+  compressionAlgorithms,
+  credentials,
+  status,
+  type ClientOptions,
+  type Metadata,
+} from "@grpc/grpc-js";
 import type { ErrorCode__Output } from "@tandem/proto/gen/tandem/v1/ErrorCode.js";
 import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
 import type { ScoreItem } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
@@ -138,20 +145,42 @@ describe("bad input to a running teacher-server", { timeout: 180_000 }, () => {
     await assertAlive();
   });
 
-  it("ends a stream on bytes that are no message, and lives", async () => {
-    const raw = new Client(server.grpcAddress, credentials.createInsecure());
+  /** How a Score stream ends that sends these bytes as one message. */
+  async function codeOf(bytes: Buffer, options: ClientOptions = {}): Promise<number> {
+    const raw = new Client(server.grpcAddress, credentials.createInsecure(), options);
     const call = raw.makeBidiStreamRequest(
       "/tandem.v1.Teacher/Score",
-      (bytes: Buffer) => bytes,
-      (bytes: Buffer) => bytes,
+      (message: Buffer) => message,
+      (message: Buffer) => message,
     );
     call.on("data", () => {});
     const code = new Promise<number>((resolve) =>
       call.on("error", (error) => resolve((error as Error & { code: number }).code)),
     );
-    call.write(Buffer.from("ffffffffffff", "hex"));
-    assert.equal(await code, status.INTERNAL);
+    call.write(bytes);
+    const ended = await code;
     raw.close();
+    return ended;
+  }
+
+  it("ends a stream on bytes that are no message, and lives", async () => {
+    assert.equal(await codeOf(Buffer.from("ffffffffffff", "hex")), status.DATA_LOSS);
+    // The tokens of an item announce nine bytes and have none: sound outside, broken inside.
+    assert.equal(await codeOf(Buffer.from("0a021209", "hex")), status.INVALID_ARGUMENT);
+    await assertAlive();
+  });
+
+  it("does not unfold half a million empty items, nor groups within groups", async () => {
+    const items = Buffer.alloc(1 << 20, Buffer.from("0a00", "hex"));
+    assert.equal(await codeOf(items), status.INVALID_ARGUMENT);
+    assert.equal(await codeOf(Buffer.alloc(1 << 20, 0x0b)), status.DATA_LOSS);
+    await assertAlive();
+  });
+
+  it("does not unpack a small message into one over the limit", async () => {
+    // 64 MiB of zeros in 64 KiB.
+    const options = { "grpc.default_compression_algorithm": compressionAlgorithms.gzip };
+    assert.equal(await codeOf(Buffer.alloc(64 << 20), options), status.RESOURCE_EXHAUSTED);
     await assertAlive();
   });
 

@@ -75,6 +75,20 @@ export const elementwiseCases: readonly OpCase[] = [
     build: (ops, [x]) => ops.mul(x as GraphTensor, ops.stopGradient(x as GraphTensor)),
     expected: [1, 2, -3],
   },
+  // Σ x² with its slope, and with one that is not: what is given is taken, and nothing flows into value or slope.
+  of("withGradient", [floats(["N", 3])], (ops, [x]) => {
+    const slope = ops.mul(x, ops.scalar(2));
+    return ops.withGradient(ops.reduceSum(ops.mul(x, x), { axes: [1] }), x, slope);
+  }),
+  {
+    name: "withGradient of another slope",
+    inputs: [floatsOf([1, 3], [1, 2, -3])],
+    build: (ops, [x]) => {
+      const value = ops.reduceSum(ops.exp(x as GraphTensor), { axes: [1] });
+      return ops.withGradient(value, x as GraphTensor, ops.neg(x as GraphTensor));
+    },
+    expected: [-1, -2, 3],
+  },
   {
     name: "maximum at a tie",
     inputs: [floatsOf([3], [1, 2, 3]), floatsOf([3], [1, 5, 0])],

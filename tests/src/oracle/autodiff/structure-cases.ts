@@ -66,6 +66,25 @@ const shapeCases: readonly OpCase[] = [
   of("sizeOf", [floats(["B", "T"])], (ops, [x]) => ops.div(ops.reduceSum(x), ops.sizeOf("B*T"))),
 ];
 
+/** Rows of probabilities; heads of mass ½: {1}, {0, 2}, {3} although it is heavier, {0, 1} of four equal ones. */
+const probabilities = floatsOf(
+  [4, 4],
+  [0.1, 0.4, 0.3, 0.2, 0.25, 0.15, 0.25, 0.35, 0.1, 0.1, 0.1, 0.7, 0.25, 0.25, 0.25, 0.25],
+);
+const headCases: readonly OpCase[] = [
+  {
+    name: "headSum",
+    inputs: [probabilities, floats([4, 4])],
+    // x is chosen by p alone, here as a factor of itself.
+    build: (ops, [p, x]) => {
+      const own = ops.headSum(p as GraphTensor, x as GraphTensor, 0.5);
+      return ops.mul(ops.reduceSum(x as GraphTensor, { axes: [1] }), ops.stopGradient(own));
+    },
+    wrt: [0],
+    expected: Array<number>(16).fill(0),
+  },
+];
+
 const indexingCases: readonly OpCase[] = [
   of("gather rows", [floats([5, 3]), ids(["B", 2], [4, 0, 4, 4])], (ops, [x, at]) =>
     ops.gather(x, at, 0),
@@ -114,4 +133,5 @@ export const structureCases: readonly OpCase[] = [
   ...reductionCases,
   ...shapeCases,
   ...indexingCases,
+  ...headCases,
 ];

@@ -91,6 +91,11 @@ describe("loadRunConfig", () => {
       [...SKD, "teacher.address=null", "teachers.big={address: x}", "rollout.teacher=big"],
       "teacher.address",
     ],
+    [
+      "a system message for a teacher that sees no chat",
+      [...SKD, "data.teacherSystem=wise"],
+      "data.teacherSystem",
+    ],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {
     it(`refuses ${what}`, () => {

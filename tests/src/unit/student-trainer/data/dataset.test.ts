@@ -37,7 +37,7 @@ describe("loadDataset", () => {
       codec,
       eosId: EOS,
       maxResponse: 5,
-      maxPrompt: 8,
+      maxPrompt: config.maxPrompt ?? 8,
       teachers: ["small"],
     });
   }
@@ -81,6 +81,41 @@ describe("loadDataset", () => {
         message: /data\.jsonl:2: the prompt has 14 tokens, allowed are 8/,
       },
     );
+  });
+
+  it("shows teachers what their field says, and the row's own prompt where it says nothing", async () => {
+    const lines = [{ prompt: "a", hint: "long hint" }, { prompt: "b" }];
+    const { rows } = await load(lines, { teacherPrompt: "hint" });
+    const seen = rows.map(({ teacherPrompt }) => teacherPrompt && [...teacherPrompt]);
+    assert.deepEqual(seen, [[BEGIN, ...Buffer.from("long hint")], undefined]);
+  });
+
+  it("gives teachers a system message of their own, in place of the chat's", async () => {
+    const messages = [
+      { role: "system", content: "s" },
+      { role: "user", content: "q" },
+      { role: "assistant", content: "ok" },
+    ];
+    const { rows } = await load([{ messages }], {
+      messages: "messages",
+      teacherSystem: "wise",
+      maxPrompt: 99,
+    });
+    assert.equal(rows[0]?.promptText, "<system>s<user>q");
+    assert.equal(codec.decode(rows[0]!.teacherPrompt!), "<system>wise<user>q");
+    const both = await load([{ prompt: "q", hint: "Q" }], {
+      chat: true,
+      teacherPrompt: "hint",
+      teacherSystem: "wise",
+      maxPrompt: 99,
+    });
+    assert.equal(codec.decode(both.rows[0]!.teacherPrompt!), "<system>wise<user>Q");
+  });
+
+  it("leaves out rows whose teacher would see too much", async () => {
+    const lines = [{ prompt: "a", hint: "abc" }];
+    assert.equal((await load(lines, { teacherPrompt: "hint", maxTeacherPrompt: 3 })).skipped, 1);
+    assert.equal((await load(lines, { teacherPrompt: "hint", maxTeacherPrompt: 4 })).skipped, 0);
   });
 
   it("takes a row's teacher from its field, and refuses one that is not there", async () => {

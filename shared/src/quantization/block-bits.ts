@@ -1,0 +1,102 @@
+/** How far the range of a block is narrowed in search of the smallest squared error: few large weights are cut off where that
+ * makes the many small ones finer. */
+const RANGES = [1, 0.9, 0.8, 0.7];
+
+export interface QuantizedBlocks {
+  /** [out, blocks, block·bits/8], low bits first. */
+  readonly values: Uint8Array;
+  /** [out·blocks]. */
+  readonly scales: Float32Array;
+  /** [out·⌈blocks·bits/8⌉], low bits first. */
+  readonly zeroPoints: Uint8Array;
+}
+
+/** A weight matrix as `BlockBits` stores it: w ≈ (q − zeroPoint)·scale for each run of `block` inputs, the last one padded with zeros.
+ * weight: f32 [out,in]. */
+export function quantizeBlocks(
+  weight: Float32Array,
+  {
+    outputs,
+    bits,
+    block,
+  }: { readonly outputs: number; readonly bits: 4 | 8; readonly block: number },
+): QuantizedBlocks {
+  const inputs = weight.length / outputs;
+  const blocks = Math.ceil(inputs / block);
+  const perByte = 8 / bits;
+  const values = new Uint8Array((outputs * blocks * block) / perByte);
+  const scales = new Float32Array(outputs * blocks);
+  const pointBytes = Math.ceil(blocks / perByte);
+  const zeroPoints = new Uint8Array(outputs * pointBytes);
+  const padded = new Float32Array(block);
+  for (let o = 0; o < outputs; o++) {
+    for (let b = 0; b < blocks; b++) {
+      const begin = o * inputs + b * block;
+      padded.fill(0);
+      padded.set(weight.subarray(begin, Math.min(begin + block, (o + 1) * inputs)));
+      const at = o * blocks + b;
+      const { scale, zero } = bestGrid(padded, bits);
+      scales[at] = scale;
+      zeroPoints[o * pointBytes + Math.floor(b / perByte)]! |= zero << (bits * (b % perByte));
+      for (let i = 0; i < block; i++) {
+        const q = toLevel(padded[i]!, scale, { zero, levels: (1 << bits) - 1 });
+        values[Math.floor((at * block + i) / perByte)]! |= q << (bits * (i % perByte));
+      }
+    }
+  }
+  return { values, scales, zeroPoints };
+}
+
+interface Grid {
+  readonly scale: number;
+  readonly zero: number;
+}
+
+/** The grid with the smallest squared error among those that cover the block's range or a part of it. 8 bits cover it all: their steps are fine. */
+function bestGrid(values: Float32Array, bits: 4 | 8): Grid {
+  const levels = (1 << bits) - 1;
+  let low = 0;
+  let high = 0;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  if (low === high) return { scale: 1, zero: 0 };
+  if (bits === 8) return gridOf(low, high, levels);
+  let best: Grid = { scale: 1, zero: 0 };
+  let least = Infinity;
+  for (const lowPart of RANGES) {
+    for (const highPart of RANGES) {
+      const grid = gridOf(low * lowPart, high * highPart, levels);
+      const error = squaredError(values, grid, levels);
+      if (error < least) {
+        least = error;
+        best = grid;
+      }
+    }
+  }
+  return best;
+}
+
+/** low ≤ 0 ≤ high: zero itself is a level, so zeros stay zeros. */
+function gridOf(low: number, high: number, levels: number): Grid {
+  const scale = Math.fround((high - low) / levels);
+  return { scale, zero: Math.min(levels, Math.max(0, Math.round(-low / scale))) };
+}
+
+function squaredError(values: Float32Array, { scale, zero }: Grid, levels: number): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) {
+    const difference = (toLevel(values[i]!, scale, { zero, levels }) - zero) * scale - values[i]!;
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+function toLevel(
+  value: number,
+  scale: number,
+  { zero, levels }: { readonly zero: number; readonly levels: number },
+): number {
+  return Math.min(levels, Math.max(0, Math.round(value / scale) + zero));
+}
