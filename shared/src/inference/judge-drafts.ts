@@ -1,7 +1,7 @@
 import { uniformAt } from "../numeric/philox.js";
 import { acceptDrafts } from "../sampling/accept.js";
 import type { AcceptanceRule } from "../sampling/acceptance.js";
-import { sampleRow } from "../sampling/sample-row.js";
+import { canSample, sampleRow } from "../sampling/sample-row.js";
 import { denseRows, type OpenRequest } from "./head-runner.js";
 import type { HeadSession } from "./head-session.js";
 import type { LawAnswers } from "./law-answers.js";
@@ -15,6 +15,7 @@ export async function judgeDrafts(
   headBytes: number,
 ): Promise<Map<OpenRequest, DraftVerdict>> {
   const verdicts = new Map<OpenRequest, DraftVerdict>();
+  const possible = await possibleDrafts(session, requests, headBytes);
   const unknown: OpenRequest[] = [];
   const settle = (request: OpenRequest, logits: Float32Array) => {
     const verdict = verdicts.get(request)!;
@@ -24,7 +25,9 @@ export async function judgeDrafts(
   for (const request of requests) {
     const { head, answers } = request;
     if (head.verify === undefined) continue;
-    const accepted = acceptDrafts(evidence(answers, head.verify.rule), head.verify.rule);
+    const { rule } = head.verify;
+    const known = { ...evidence(answers, rule), possible: possible.get(request) ?? [] };
+    const accepted = acceptDrafts(known, rule);
     const draftRanks = answers.rank.slice(0, Math.min(accepted + 1, answers.count));
     verdicts.set(request, { accepted, draftRanks });
     if (accepted === answers.count) continue;
@@ -36,6 +39,43 @@ export async function judgeDrafts(
   let next = 0;
   for await (const logits of denseRows(session, laws, headBytes)) settle(unknown[next++]!, logits);
   return verdicts;
+}
+
+/** For the rule `filtered`: which drafts the teacher's own sampling could have drawn. The best token always can, one whose rank is too high
+ * fails anyway; only for those between are the law's logits looked at (kept from the first run, or fetched). */
+async function possibleDrafts(
+  session: HeadSession,
+  requests: readonly OpenRequest[],
+  headBytes: number,
+): Promise<ReadonlyMap<OpenRequest, readonly boolean[]>> {
+  const possible = new Map<OpenRequest, boolean[]>();
+  const unknown: { readonly request: OpenRequest; readonly law: number }[] = [];
+  for (const request of requests) {
+    const { head, answers } = request;
+    const rule = head.verify?.rule;
+    if (rule?.kind !== "filtered") continue;
+    possible.set(
+      request,
+      Array.from(answers.rank, (rank) => rank === 0),
+    );
+    answers.rank.forEach((rank, law) => {
+      if (rank > 0 && rank < rule.k) unknown.push({ request, law });
+    });
+  }
+  const settle = ({ request, law }: (typeof unknown)[number], logits: Float32Array): void => {
+    const { sampling } = request.head.verify!;
+    possible.get(request)![law] = canSample(logits, sampling, request.head.targets[law]!);
+  };
+  const fetched: typeof unknown = [];
+  for (const one of unknown) {
+    const logits = one.request.answers.logits[one.law];
+    if (logits === undefined) fetched.push(one);
+    else settle(one, logits);
+  }
+  const laws = fetched.map(({ request, law }) => hiddenOf(request, law));
+  let next = 0;
+  for await (const logits of denseRows(session, laws, headBytes)) settle(fetched[next++]!, logits);
+  return possible;
 }
 
 function evidence(answers: LawAnswers, rule: AcceptanceRule) {

@@ -6,6 +6,8 @@ import type { AcceptanceRule } from "./acceptance.js";
 export interface DraftEvidence {
   /** #{v : u_v > u_token} per draft; 0 = best. */
   readonly ranks: ArrayLike<number>;
+  /** Could the teacher's own sampling have drawn it? Per draft; needed by the rule `filtered` where the rank alone does not decide. */
+  readonly possible?: ArrayLike<boolean>;
   /** Σ_{v : u_v > u_token} p_v per draft; needed by the rule `top-p`. */
   readonly massAbove?: ArrayLike<number>;
   /** p_token per draft; needed by the rule `min-p`. */
@@ -23,6 +25,9 @@ function accepts(evidence: DraftEvidence, rule: AcceptanceRule, i: number): bool
   switch (rule.kind) {
     case "rank":
       return (evidence.ranks[i] as number) < rule.k;
+    case "filtered":
+      invariant(evidence.possible !== undefined, "rule filtered needs possible");
+      return (evidence.ranks[i] as number) < rule.k && (evidence.possible[i] as boolean);
     case "greedy":
       return evidence.ranks[i] === 0;
     case "top-p":
@@ -43,11 +48,12 @@ export function assertAcceptanceRule(rule: AcceptanceRule, field: string): void 
     case "greedy":
       return;
     case "rank":
+    case "filtered":
       if (Number.isInteger(rule.k) && rule.k >= 1) return;
       throw new TandemError(
         "INVALID_ARGUMENT",
-        `${field}.rank accepts ranks below ${rule.k}; give an integer ≥ 1 (1 = only the best token)`,
-        { field: `${field}.rank` },
+        `${field}.${rule.kind} accepts ranks below ${rule.k}; give an integer ≥ 1 (1 = only the best token)`,
+        { field: `${field}.${rule.kind}` },
       );
     case "top-p":
     case "min-p": {

@@ -16,15 +16,33 @@ export function sampleRow(logits: Float32Array, params: SamplingParams, uniform:
   const best = greedyToken(logits);
   const maximum = logits[best] as number;
   if (params.temperature === 0 || params.topK === 1) return best;
-  let values = logits;
-  let ids: Uint32Array | undefined;
-  if (params.topK > 0 && params.topK < logits.length) {
-    ({ ids, values } = gatherTopK(logits, maximum, params.topK));
-  }
-  const weights = fillWeights(values, maximum, params.temperature);
-  if (params.topP < 1) keepNucleus(values, weights, maximum, params.topP);
+  const { ids, weights } = warp(logits, maximum, params);
   const index = invertCdf(weights, uniform);
   return ids === undefined ? index : (ids[index] as number);
+}
+
+/** Could `sampleRow` draw the token: is anything of its probability left behind temperature, top-k and top-p?
+ * @throws as `sampleRow`. */
+export function canSample(logits: Float32Array, params: SamplingParams, token: number): boolean {
+  const best = greedyToken(logits);
+  if (params.temperature === 0 || params.topK === 1) return token === best;
+  const { ids, weights } = warp(logits, logits[best] as number, params);
+  const index = ids === undefined ? token : ids.indexOf(token);
+  return index >= 0 && (weights[index] as number) > 0;
+}
+
+/** What temperature, the k largest and the nucleus leave: weights by index into `ids`, or by id. They live until the next call. */
+function warp(
+  logits: Float32Array,
+  maximum: number,
+  { temperature, topK, topP }: SamplingParams,
+): { readonly ids: Uint32Array | undefined; readonly weights: Float64Array } {
+  let values = logits;
+  let ids: Uint32Array | undefined;
+  if (topK > 0 && topK < logits.length) ({ ids, values } = gatherTopK(logits, maximum, topK));
+  const weights = fillWeights(values, maximum, temperature);
+  if (topP < 1) keepNucleus(values, weights, maximum, topP);
+  return { ids, weights };
 }
 
 /** The lowest id of the row's maximum.

@@ -36,6 +36,8 @@ export function toWireRule(rule: AcceptanceRule): WireRule {
   switch (rule.kind) {
     case "rank":
       return { rank: rule.k };
+    case "filtered":
+      return { filtered: rule.k };
     case "top-p":
       return { topP: rule.p };
     case "min-p":

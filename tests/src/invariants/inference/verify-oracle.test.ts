@@ -16,6 +16,7 @@ const RULES: readonly AcceptanceRule[] = [
   { kind: "greedy" },
   { kind: "top-p", p: 0.9 },
   { kind: "min-p", p: 0.02 },
+  { kind: "filtered", k: 6 },
 ];
 
 /** The student: any fixed function of place and key will do. Every third draft is deliberately good. */
@@ -41,7 +42,19 @@ function accepts(logits: Float32Array, token: number, rule: AcceptanceRule): boo
       return above < rule.p;
     case "min-p":
       return weights[token]! / total >= rule.p;
+    case "filtered":
+      return rank === 0 || (rank < rule.k && survives(logits, token));
   }
+}
+
+/** Does the token outlive temperature, top-k and top-p, in this order? */
+function survives(logits: Float32Array, token: number): boolean {
+  const { temperature, topK, topP } = SAMPLING;
+  const kept = [...logits.keys()].sort((a, b) => logits[b]! - logits[a]! || a - b).slice(0, topK);
+  const weights = kept.map((id) => Math.exp((logits[id]! - logits[kept[0]!]!) / temperature));
+  const place = kept.indexOf(token);
+  const before = weights.slice(0, place).reduce((sum, weight) => sum + weight, 0);
+  return place >= 0 && before < topP * weights.reduce((sum, weight) => sum + weight, 0);
 }
 
 /** The smaller one makes the head run row by row, and fetch the logits of rejected drafts in a run of their own. */

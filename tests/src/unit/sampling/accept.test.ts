@@ -22,6 +22,9 @@ describe("acceptDrafts", () => {
     assert.equal(acceptDrafts(evidence, { kind: "top-p", p: 0.9 }), 3);
     assert.equal(acceptDrafts(evidence, { kind: "top-p", p: 0.5 }), 1);
     assert.equal(acceptDrafts(evidence, { kind: "min-p", p: 0.02 }), 3);
+    const possible = [true, true, false, true, true];
+    assert.equal(acceptDrafts({ ...evidence, possible }, { kind: "filtered", k: 25 }), 2);
+    assert.equal(acceptDrafts({ ...evidence, possible }, { kind: "filtered", k: 3 }), 1);
     assert.equal(acceptDrafts({ ranks: [] }, { kind: "rank", k: 1 }), 0);
   });
 

@@ -2,7 +2,7 @@
 
 
 /**
- * When a draft token is accepted. Always judged on raw logits at temperature 1.
+ * When a draft token is accepted. Judged on raw logits at temperature 1, but for `filtered`.
  */
 export interface AcceptanceRule {
   /**
@@ -21,11 +21,16 @@ export interface AcceptanceRule {
    * Only the best token; the same as rank = 1.
    */
   'greedy'?: (boolean);
-  'rule'?: "rank"|"topP"|"minP"|"greedy";
+  /**
+   * Fewer than K ids have a strictly greater logit, and the sequence's own sampling (temperature, top-k, top-p) leaves the token some
+   * probability: what the released code of SKD does, which warps the logits before it takes their best K.
+   */
+  'filtered'?: (number);
+  'rule'?: "rank"|"topP"|"minP"|"greedy"|"filtered";
 }
 
 /**
- * When a draft token is accepted. Always judged on raw logits at temperature 1.
+ * When a draft token is accepted. Judged on raw logits at temperature 1, but for `filtered`.
  */
 export interface AcceptanceRule__Output {
   /**
@@ -44,5 +49,10 @@ export interface AcceptanceRule__Output {
    * Only the best token; the same as rank = 1.
    */
   'greedy'?: (boolean);
-  'rule'?: "rank"|"topP"|"minP"|"greedy";
+  /**
+   * Fewer than K ids have a strictly greater logit, and the sequence's own sampling (temperature, top-k, top-p) leaves the token some
+   * probability: what the released code of SKD does, which warps the logits before it takes their best K.
+   */
+  'filtered'?: (number);
+  'rule'?: "rank"|"topP"|"minP"|"greedy"|"filtered";
 }
