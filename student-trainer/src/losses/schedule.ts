@@ -32,6 +32,15 @@ export const scheduleSchema = z.union([
   movingSchedule,
 ]);
 
+/** A schedule whose values stay within bounds. */
+export function boundedSchedule(minimum: number, maximum = Infinity) {
+  const upTo = maximum === Infinity ? "" : ` and at most ${maximum}`;
+  return scheduleSchema.refine(
+    (schedule) => scheduleMinimum(schedule) >= minimum && scheduleMaximum(schedule) <= maximum,
+    { message: `must be at least ${minimum}${upTo} all the way` },
+  );
+}
+
 /** What a user writes, and what the schema makes of it. */
 export type ScheduleInput = z.input<typeof scheduleSchema>;
 export type Schedule = z.output<typeof scheduleSchema>;

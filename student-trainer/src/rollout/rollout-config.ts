@@ -4,11 +4,20 @@ import { unreachable } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
 
 import { teacherNameSchema } from "../losses/loss-teachers.js";
+import {
+  boundedSchedule,
+  scheduleAt,
+  scheduleMaximum,
+  scheduleMinimum,
+  type Schedule,
+} from "../losses/schedule.js";
 
 function samplingSchema(defaults: { temperature: number; topP: number; topK: number }) {
   return z
     .strictObject({
-      temperature: z.number().min(0).default(defaults.temperature).describe("0 = greedy"),
+      temperature: boundedSchedule(0)
+        .prefault(defaults.temperature)
+        .describe("0 = greedy; a number or a schedule"),
       topK: z.int().min(0).default(defaults.topK).describe("keep the k most probable; 0 = off"),
       topP: z
         .number()
@@ -20,16 +29,22 @@ function samplingSchema(defaults: { temperature: number; topP: number; topK: num
     .prefault({});
 }
 
+const share = boundedSchedule(Number.MIN_VALUE, 1);
+
 export const acceptanceSchema = z
   .union([
-    z.strictObject({ rank: z.int().min(1) }),
-    z.strictObject({ topP: z.number().gt(0).max(1) }),
-    z.strictObject({ minP: z.number().gt(0).max(1) }),
+    z.strictObject({ rank: boundedSchedule(1) }),
+    z.strictObject({ filtered: boundedSchedule(1) }),
+    z.strictObject({ topP: share }),
+    z.strictObject({ minP: share }),
     z.strictObject({ greedy: z.literal(true) }),
   ])
   .describe(
-    "When the teacher accepts a draft token: {rank: K} (fewer than K better ids), {topP: P}, {minP: p} or {greedy: true}",
+    "When the teacher accepts a draft token: {rank: K} (fewer than K better ids), {filtered: K} (and the teacher's sampling could draw it: SKD's released code), {topP: P}, {minP: p} or {greedy: true}; numbers or schedules",
   );
+
+/** Who writes a response. */
+export type WritingKind = "supervised" | "sequence" | "on-policy" | "skd";
 
 /** The slice `rollout`: who writes the text the student is trained on, and how. */
 export const rolloutSchema = z.strictObject({
@@ -37,7 +52,7 @@ export const rolloutSchema = z.strictObject({
     .enum(["supervised", "sequence", "on-policy", "mixed", "skd"])
     .default("skd")
     .describe(
-      "supervised: the data's answers; sequence: the teacher writes; on-policy: the student writes; mixed: a coin per batch; skd: both write together",
+      "supervised: the data's answers; sequence: the teacher writes; on-policy: the student writes; mixed: a coin decides; skd: both write together",
     ),
   teacher: teacherNameSchema
     .optional()
@@ -56,52 +71,83 @@ export const rolloutSchema = z.strictObject({
     .min(0)
     .default(1)
     .describe("skd: blocks written beyond an unanswered one, on the guess that it is accepted"),
-  acceptance: acceptanceSchema.default({ rank: 25 }),
+  acceptance: acceptanceSchema.prefault({ rank: 25 }),
   studentSampling: samplingSchema({ temperature: 1, topP: 1, topK: 0 }).describe(
     "How the student draws its tokens",
   ),
   teacherSampling: samplingSchema({ temperature: 0.2, topP: 0.5, topK: 0 }).describe(
     "How the teacher draws replacements (skd) and whole responses (sequence)",
   ),
-  lambda: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.5)
-    .describe("mixed: probability that a batch is written by the student"),
+  lambda: boundedSchedule(0, 1)
+    .prefault(0.5)
+    .describe(
+      "mixed: probability that a batch or row is written by the student; a number or a schedule",
+    ),
+  coin: z
+    .enum(["batch", "row"])
+    .default("batch")
+    .describe("mixed: one coin per batch (TRL's GKD) or per row (ImitKD, SKD's baselines)"),
+  student: z
+    .enum(["on-policy", "skd"])
+    .default("on-policy")
+    .describe("mixed: how the student's share is written"),
   otherwise: z
     .enum(["supervised", "sequence"])
     .default("supervised")
-    .describe("mixed: where the other batches come from"),
+    .describe("mixed: where the rest comes from"),
 });
 
 export type RolloutConfig = z.infer<typeof rolloutSchema>;
+/** What a user writes. */
+export type RolloutInput = z.input<typeof rolloutSchema>;
 
-export function toAcceptanceRule(acceptance: RolloutConfig["acceptance"]): AcceptanceRule {
-  if ("rank" in acceptance) return { kind: "rank", k: acceptance.rank };
-  if ("topP" in acceptance) return { kind: "top-p", p: acceptance.topP };
-  if ("minP" in acceptance) return { kind: "min-p", p: acceptance.minP };
+/** The rule at a point of the run. */
+export function toAcceptanceRule(
+  acceptance: RolloutConfig["acceptance"],
+  progress: number,
+): AcceptanceRule {
+  const rank = (schedule: Schedule): number => Math.round(scheduleAt(schedule, progress));
+  if ("rank" in acceptance) return { kind: "rank", k: rank(acceptance.rank) };
+  if ("filtered" in acceptance) return { kind: "filtered", k: rank(acceptance.filtered) };
+  if ("topP" in acceptance) return { kind: "top-p", p: scheduleAt(acceptance.topP, progress) };
+  if ("minP" in acceptance) return { kind: "min-p", p: scheduleAt(acceptance.minP, progress) };
   if ("greedy" in acceptance) return { kind: "greedy" };
   return unreachable(acceptance);
 }
 
-export function toSamplingParams(sampling: RolloutConfig["studentSampling"]): SamplingParams {
-  return { temperature: sampling.temperature, topK: sampling.topK, topP: sampling.topP };
+/** How a side draws at a point of the run. */
+export function toSamplingParams(
+  { temperature, topK, topP }: RolloutConfig["studentSampling"],
+  progress: number,
+): SamplingParams {
+  return { temperature: scheduleAt(temperature, progress), topK, topP };
+}
+
+/** Every way in which responses of the run may come about. */
+export function writingKinds({
+  kind,
+  lambda,
+  student,
+  otherwise,
+}: RolloutConfig): readonly WritingKind[] {
+  if (kind !== "mixed") return [kind];
+  return [
+    ...(scheduleMaximum(lambda) > 0 ? [student] : []),
+    ...(scheduleMinimum(lambda) < 1 ? [otherwise] : []),
+  ];
 }
 
 /** Does writing (not the losses) need a teacher? */
-export function writesWithTeacher({ kind, otherwise, lambda }: RolloutConfig): boolean {
-  if (kind === "mixed") return otherwise === "sequence" && lambda < 1;
-  return kind === "skd" || kind === "sequence";
+export function writesWithTeacher(config: RolloutConfig): boolean {
+  return writingKinds(config).some((kind) => kind === "skd" || kind === "sequence");
 }
 
 /** Does the student write, so that its weights must follow the training? */
-export function usesStudent({ kind, lambda }: RolloutConfig): boolean {
-  return kind === "mixed" ? lambda > 0 : kind === "skd" || kind === "on-policy";
+export function usesStudent(config: RolloutConfig): boolean {
+  return writingKinds(config).some((kind) => kind === "skd" || kind === "on-policy");
 }
 
 /** Are the data's answers trained on? Elsewhere they may be as long as they like. */
-export function usesAnswers({ kind, otherwise, lambda }: RolloutConfig): boolean {
-  if (kind === "mixed") return otherwise === "supervised" && lambda < 1;
-  return kind === "supervised";
+export function usesAnswers(config: RolloutConfig): boolean {
+  return writingKinds(config).includes("supervised");
 }

@@ -6,11 +6,14 @@ import { uniformAt } from "@tandem/shared/numeric/philox.js";
 
 import type { DataRow } from "../data/dataset.js";
 import { RowCursor, type CursorState } from "../data/row-cursor.js";
+import { scheduleAt } from "../losses/schedule.js";
 import type { JsonValue, RolloutRequest, RolloutSource } from "../training/rollout-source.js";
-import type { RolloutConfig } from "./rollout-config.js";
+import { groupIndices } from "./group-indices.js";
+import type { WrittenRollouts } from "./interleave-rows.js";
+import type { RolloutConfig, WritingKind } from "./rollout-config.js";
 import { NO_STATS, type Rollout, type RolloutBatch, type RolloutStats } from "./rollout.js";
-import type { RolloutOrder } from "./rollout-order.js";
-import { RolloutWriter, type WritingKind } from "./rollout-writer.js";
+import { rngKeyOfOrder, type RolloutOrder } from "./rollout-order.js";
+import { RolloutWriter } from "./rollout-writer.js";
 import type { StudentEngine } from "./student-engine.js";
 import type { TeacherPool } from "./teacher-pool.js";
 
@@ -73,7 +76,8 @@ class DataRolloutSource implements RolloutSource {
       const orders = this.#takeOrders();
       const index = this.#batches++;
       const behind = { batches: index + 1, cursor: this.#cursor.state };
-      const write = () => this.#writer.write(this.#kindOf(index), orders, request);
+      const kinds = orders.map((order) => this.#kindOf(order, index, request.progress));
+      const write = () => this.#write(kinds, orders, request);
       const { engine } = this.#options;
       const written = await (engine === undefined ? write() : engine.exclusive(write));
       this.#committed = behind;
@@ -115,12 +119,29 @@ class DataRolloutSource implements RolloutSource {
     return orders;
   }
 
-  /** TRL's coin (GKD): one per batch. */
-  #kindOf(index: number): WritingKind {
+  #kindOf(order: RolloutOrder, batch: number, progress: number): WritingKind {
     const { config, runSeed } = this.#options;
     if (config.kind !== "mixed") return config.kind;
-    const uniform = uniformAt({ runSeed, rngKey: hash32([index]), position: 0, stream: "coin" });
-    return uniform < config.lambda ? "on-policy" : config.otherwise;
+    const rngKey = config.coin === "batch" ? hash32([batch]) : rngKeyOfOrder(order);
+    const uniform = uniformAt({ runSeed, rngKey, position: 0, stream: "coin" });
+    return uniform < scheduleAt(config.lambda, progress) ? config.student : config.otherwise;
+  }
+
+  /** Rows of a kind are written together, one kind after the other. */
+  async #write(
+    kinds: readonly WritingKind[],
+    orders: readonly RolloutOrder[],
+    request: RolloutRequest,
+  ): Promise<WrittenRollouts> {
+    const rollouts: (Rollout | undefined)[] = orders.map(() => undefined);
+    let teacherWaitMs = 0;
+    for (const [kind, rows] of groupIndices(kinds, (own) => own)) {
+      const own = rows.map((row) => orders[row]!);
+      const written = await this.#writer.write(kind, own, request);
+      rows.forEach((row, at) => (rollouts[row] = written.rollouts[at]));
+      teacherWaitMs += written.teacherWaitMs;
+    }
+    return { rollouts: rollouts as Rollout[], teacherWaitMs };
   }
 }
 

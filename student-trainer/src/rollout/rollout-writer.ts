@@ -11,15 +11,17 @@ import type { RolloutRequest } from "../training/rollout-source.js";
 import { generateRows } from "./generate-rows.js";
 import { groupIndices } from "./group-indices.js";
 import { interleaveRows, type WrittenRollouts } from "./interleave-rows.js";
-import { toAcceptanceRule, toSamplingParams, type RolloutConfig } from "./rollout-config.js";
+import {
+  toAcceptanceRule,
+  toSamplingParams,
+  type RolloutConfig,
+  type WritingKind,
+} from "./rollout-config.js";
 import { AUTHOR, NO_STATS, type Rollout } from "./rollout.js";
 import { rngKeyOfOrder, type RolloutOrder } from "./rollout-order.js";
 import { placeSignal, scoreRollouts } from "./score-rollouts.js";
 import type { StudentEngine } from "./student-engine.js";
 import { teacherNamed, type TeacherPool } from "./teacher-pool.js";
-
-/** Who writes a response. */
-export type WritingKind = "supervised" | "sequence" | "on-policy" | "skd";
 
 export interface RolloutWriterOptions {
   readonly config: RolloutConfig;
@@ -79,14 +81,14 @@ export class RolloutWriter {
 
   async #byStudent(
     orders: readonly RolloutOrder[],
-    { abort }: RolloutRequest,
+    { abort, progress }: RolloutRequest,
   ): Promise<WrittenRollouts> {
     const { config, engine, runSeed } = this.#options;
     invariant(engine !== undefined, "on-policy rollouts need the student's engine");
     const responses = await generateRows({
       engine,
       prompts: orders.map((order) => ({ prompt: order.prompt, rngKey: rngKeyOfOrder(order) })),
-      sampling: toSamplingParams(config.studentSampling),
+      sampling: toSamplingParams(config.studentSampling, progress),
       runSeed,
       maxResponse: config.maxResponse,
       stopIds: this.#stopIds,
@@ -110,7 +112,7 @@ export class RolloutWriter {
     const groups = groupIndices(orders, (order) => writerKey(this.#plan(order, request)));
     const writing = [...groups.values()].map(async (group) => {
       const own = group.map((i) => orders[i]!);
-      const written = await this.#byOneTeacher(own, this.#plan(own[0]!, request), request.abort);
+      const written = await this.#byOneTeacher(own, this.#plan(own[0]!, request), request);
       group.forEach((i, at) => (rollouts[i] = written[at]));
     });
     await Promise.all(writing);
@@ -120,7 +122,7 @@ export class RolloutWriter {
   async #byOneTeacher(
     orders: readonly RolloutOrder[],
     { writer, role, spec, ownIds }: WritingPlan,
-    abort: AbortSignal,
+    { abort, progress }: RolloutRequest,
   ): Promise<readonly Rollout[]> {
     const { config, teachers, runSeed, stopIds } = this.#options;
     // The student's own ids are known only once the text is there: then a second pass asks for everything.
@@ -131,7 +133,7 @@ export class RolloutWriter {
         prompt: order.teacherPrompt ?? order.prompt,
         rngKey: rngKeyOfOrder(order),
       })),
-      sampling: toSamplingParams(config.teacherSampling),
+      sampling: toSamplingParams(config.teacherSampling, progress),
       maxResponse: config.maxResponse,
       stopIds,
       runSeed,
@@ -151,6 +153,7 @@ export class RolloutWriter {
     request: RolloutRequest,
   ): Promise<WrittenRollouts> {
     const { config, teachers, engine, runSeed, stopIds } = this.#options;
+    const { progress } = request;
     invariant(engine !== undefined, "skd needs the student's engine");
     const plans = new Map(orders.map((order) => [order, this.#plan(order, request)]));
     const planOf = (order: RolloutOrder): WritingPlan => plans.get(order)!;
@@ -164,13 +167,13 @@ export class RolloutWriter {
         draftAhead: config.draftAhead,
         maxResponse: config.maxResponse,
         stopIds: this.#stopIds,
-        sampling: toSamplingParams(config.studentSampling),
+        sampling: toSamplingParams(config.studentSampling, progress),
         studentTopK: listLength(request),
       },
       request: {
         stopIds,
-        rule: toAcceptanceRule(config.acceptance),
-        sampling: toSamplingParams(config.teacherSampling),
+        rule: toAcceptanceRule(config.acceptance, progress),
+        sampling: toSamplingParams(config.teacherSampling, progress),
         signal: (order) => planOf(order).spec,
       },
       concurrency: config.concurrency,

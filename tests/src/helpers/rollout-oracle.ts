@@ -57,7 +57,7 @@ export class RolloutOracle {
       const draft = sampleRow(own, order.student, uniformAt({ ...at, stream: "draft" }));
       const seen = Uint32Array.of(...(order.teacherPrompt ?? order.prompt), ...tokens);
       const law = await this.law("teacher", seen);
-      const kept = passes(law, draft, order.rule);
+      const kept = passes(law, draft, order);
       const uniform = uniformAt({ ...at, stream: "replacement" });
       tokens.push(kept ? draft : sampleRow(law, order.teacher, uniform));
       authors.push(kept ? 0 : 1);
@@ -87,7 +87,11 @@ export class RolloutOracle {
 }
 
 /** The rules in float64, written out. */
-function passes(law: Float32Array, token: number, rule: AcceptanceRule): boolean {
+function passes(
+  law: Float32Array,
+  token: number,
+  { rule, teacher }: Pick<OracleOrder, "rule" | "teacher">,
+): boolean {
   const own = law[token] as number;
   const above = [...law].filter((logit) => logit > own);
   const max = Math.max(...law);
@@ -97,6 +101,8 @@ function passes(law: Float32Array, token: number, rule: AcceptanceRule): boolean
   switch (rule.kind) {
     case "rank":
       return above.length < rule.k;
+    case "filtered":
+      return above.length === 0 || (above.length < rule.k && survives(law, token, teacher));
     case "greedy":
       return above.length === 0;
     case "top-p":
@@ -106,4 +112,24 @@ function passes(law: Float32Array, token: number, rule: AcceptanceRule): boolean
     default:
       throw new Error("unknown rule");
   }
+}
+
+/** Is a token left when the law went through temperature, top-k and top-p, in this order? Sorted whole, float64. */
+function survives(
+  law: Float32Array,
+  token: number,
+  { temperature, topK, topP }: SamplingParams,
+): boolean {
+  const order = [...law.keys()].sort((a, b) => law[b]! - law[a]! || a - b);
+  const kept =
+    temperature === 0 ? order.slice(0, 1) : order.slice(0, topK === 0 ? law.length : topK);
+  const weights = kept.map((id) => Math.exp((law[id]! - law[kept[0]!]!) / (temperature || 1)));
+  const goal = topP * weights.reduce((sum, weight) => sum + weight, 0);
+  let before = 0;
+  for (const [i, id] of kept.entries()) {
+    if (before >= goal) return false;
+    if (id === token) return true;
+    before += weights[i]!;
+  }
+  return false;
 }

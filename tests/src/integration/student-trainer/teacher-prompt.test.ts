@@ -6,7 +6,9 @@ import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import {
   rolloutSchema,
+  toSamplingParams,
   type RolloutConfig,
+  type RolloutInput,
 } from "@tandem/student-trainer/rollout/rollout-config.js";
 import { createRolloutSource } from "@tandem/student-trainer/rollout/rollout-source.js";
 import type { Rollout } from "@tandem/student-trainer/rollout/rollout.js";
@@ -60,7 +62,7 @@ describe("a teacher that sees another prompt", () => {
     await pair?.remove();
   });
 
-  const configOf = (change: Partial<RolloutConfig>): RolloutConfig =>
+  const configOf = (change: RolloutInput): RolloutConfig =>
     rolloutSchema.parse({
       rows: ROWS.length,
       maxResponse: 14,
@@ -127,8 +129,8 @@ describe("a teacher that sees another prompt", () => {
         maxResponse: 20,
         stopId: PAIR_EOS,
         rule: { kind: "rank", k: 3 },
-        student: config.studentSampling,
-        teacher: config.teacherSampling,
+        student: toSamplingParams(config.studentSampling, 0),
+        teacher: toSamplingParams(config.teacherSampling, 0),
       });
       assert.deepEqual([...rollouts[row]!.response], text.tokens, `row ${row}`);
       assert.deepEqual([...rollouts[row]!.authors], text.authors, `row ${row}`);

@@ -31,6 +31,7 @@ const RULES: readonly AcceptanceRule[] = [
   { kind: "top-p", p: 0.6 },
   { kind: "min-p", p: 0.08 },
   { kind: "greedy" },
+  { kind: "filtered", k: 3 },
 ];
 
 interface Pace {

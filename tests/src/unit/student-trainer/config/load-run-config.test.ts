@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { courseDigest, loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
-import { toAcceptanceRule } from "@tandem/student-trainer/rollout/rollout-config.js";
+import { scheduleAt } from "@tandem/student-trainer/losses/schedule.js";
+import {
+  toAcceptanceRule,
+  toSamplingParams,
+} from "@tandem/student-trainer/rollout/rollout-config.js";
 
 const MINIMAL = [
   "student.model=student",
@@ -24,8 +28,12 @@ const load = (...assignments: string[]) => loadRunConfig({ assignments });
 describe("loadRunConfig", () => {
   it("fills in the paper's rules where nothing is said", () => {
     const { rollout } = load(...SKD);
-    assert.deepEqual(toAcceptanceRule(rollout.acceptance), { kind: "rank", k: 25 });
-    assert.deepEqual(rollout.teacherSampling, { temperature: 0.2, topK: 0, topP: 0.5 });
+    assert.deepEqual(toAcceptanceRule(rollout.acceptance, 0), { kind: "rank", k: 25 });
+    assert.deepEqual(toSamplingParams(rollout.teacherSampling, 0), {
+      temperature: 0.2,
+      topK: 0,
+      topP: 0.5,
+    });
   });
 
   it("puts the environment over defaults and --set over the environment", () => {
@@ -100,6 +108,32 @@ describe("loadRunConfig", () => {
   ] as const) {
     it(`refuses ${what}`, () => {
       assert.throws(() => load(...assignments), { code: "INVALID_ARGUMENT", field });
+    });
+  }
+
+  it("moves rank, temperature and lambda with the run", () => {
+    const { rollout } = load(
+      ...SKD,
+      "rollout.acceptance={rank: {kind: linear, from: 1, to: 9}}",
+      "rollout.studentSampling.temperature={kind: steps, values: [1, 0.5]}",
+      "rollout.lambda={kind: linear, from: 0, to: 1}",
+    );
+    assert.deepEqual(toAcceptanceRule(rollout.acceptance, 0.5), { kind: "rank", k: 5 });
+    assert.equal(toSamplingParams(rollout.studentSampling, 0.75).temperature, 0.5);
+    assert.equal(scheduleAt(rollout.lambda, 0.25), 0.25);
+  });
+
+  for (const assignment of [
+    "rollout.acceptance={rank: {kind: linear, from: 4, to: 0}}",
+    "rollout.acceptance={topP: 1.5}",
+    "rollout.lambda={kind: linear, from: 0, to: 1.1}",
+    "rollout.teacherSampling.temperature={kind: linear, from: 1, to: -1}",
+  ]) {
+    it(`refuses a schedule that leaves its bounds: ${assignment}`, () => {
+      assert.throws(() => load(...SKD, assignment), {
+        code: "INVALID_ARGUMENT",
+        message: /rollout/,
+      });
     });
   }
 

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import {
   rolloutSchema,
-  type RolloutConfig,
+  type RolloutInput,
 } from "@tandem/student-trainer/rollout/rollout-config.js";
 import { createRolloutSource } from "@tandem/student-trainer/rollout/rollout-source.js";
 import {
@@ -24,10 +24,10 @@ const ROWS = Array.from({ length: 10 }, (_, index) => ({
   answer: Uint32Array.of(1 + (index % 7), TOY_STOP),
 }));
 
-function open(config: Partial<RolloutConfig>) {
+function open(config: RolloutInput) {
   const runner = new ToyRunner();
   const source = createRolloutSource({
-    config: { ...rolloutSchema.parse({ rows: 4, concurrency: 3, maxResponse: 6 }), ...config },
+    config: rolloutSchema.parse({ rows: 4, concurrency: 3, maxResponse: 6, ...config }),
     rows: ROWS,
     shuffle: true,
     runSeed: 5,
@@ -38,7 +38,8 @@ function open(config: Partial<RolloutConfig>) {
   return {
     runner,
     source,
-    next: (abort = new AbortController().signal) => source.next({ ...request, abort }),
+    next: (abort = new AbortController().signal, progress = 0) =>
+      source.next({ ...request, abort, progress }),
   };
 }
 
@@ -119,6 +120,31 @@ describe("createRolloutSource", () => {
       }
       assert.ok(written >= low && written <= high, `${written} of 200 at ${lambda}`);
     }
+  });
+
+  it("throws one coin per row, the same whenever the row is written", async () => {
+    const mixed = { kind: "mixed", coin: "row", lambda: 0.5, rows: 10, maxResponse: 1 } as const;
+    const { next } = open(mixed);
+    let written = 0;
+    for (let i = 0; i < 20; i++) {
+      const { rollouts } = await next();
+      const own = rollouts.filter(({ authors }) => authors[0] === AUTHOR.student).length;
+      if (i === 0) assert.ok(own > 0 && own < 10, "a batch has both");
+      written += own;
+    }
+    // 200 coins: 100 ± 4.2 standard deviations.
+    assert.ok(written > 70 && written < 130, `${written} of 200`);
+    const [few, many] = [open({ ...mixed, rows: 5 }), open(mixed)];
+    const halves = [...textsOf(await few.next()), ...textsOf(await few.next())];
+    assert.deepEqual(halves, textsOf(await many.next()));
+  });
+
+  it("turns from data to the student's text where lambda says so (two stages)", async () => {
+    const { next } = open({ kind: "mixed", lambda: { kind: "steps", values: [0, 1] } });
+    const authorAt = async (progress: number) =>
+      (await next(undefined, progress)).rollouts[0]?.authors[0];
+    assert.equal(await authorAt(0.49), AUTHOR.data);
+    assert.equal(await authorAt(0.5), AUTHOR.student);
   });
 
   it("is where it was when a batch was interrupted", async () => {
