@@ -7,7 +7,7 @@ import { createLogger } from "@tandem/shared/telemetry/logger.js";
 import { checkServerConfig } from "./cli/check-server-config.js";
 import { createProgram, ENVIRONMENT_PREFIX, type CommandLine } from "./cli/create-program.js";
 import { serverConfigSchema, type ServerConfig } from "./cli/server-config.js";
-import { startServer } from "./server.js";
+import { startServer, type RunningServer } from "./server.js";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -65,7 +65,7 @@ async function serve(config: ServerConfig): Promise<void> {
   // Interrupted while loading: nobody is served yet.
   if (typeof first === "string") process.exit(first === "SIGINT" ? EXIT_INTERRUPTED : 0);
   process.stdout.write(
-    `teacher ready grpc=${first.grpcAddress} http=${first.httpAddress} model=${first.modelName}\n`,
+    `teacher ready grpc=${first.grpcAddress} http=${first.httpAddress} model=${first.modelName}${precisionOf(first)}\n`,
   );
   logger.info(
     {
@@ -73,6 +73,8 @@ async function serve(config: ServerConfig): Promise<void> {
       grpc: first.grpcAddress,
       http: first.httpAddress,
       model: first.modelName,
+      dtype: first.dtype,
+      ...first.divergence,
     },
     "ready",
   );
@@ -80,6 +82,13 @@ async function serve(config: ServerConfig): Promise<void> {
   await first.shutdown();
   logger.info({ event: "server.stopped" }, "stopped");
   process.exit(signal === "SIGINT" ? EXIT_INTERRUPTED : 0);
+}
+
+/** Nothing for float32. */
+function precisionOf({ dtype, divergence }: RunningServer): string {
+  if (divergence === undefined) return "";
+  const { meanKl, p99Kl, top1Agreement } = divergence;
+  return ` precision=${dtype} mean_kl=${meanKl.toPrecision(3)} p99_kl=${p99Kl.toPrecision(3)} top1_agreement=${top1Agreement.toFixed(3)}`;
 }
 
 endWithReader();

@@ -9,6 +9,8 @@ import { Gate } from "./auth/gate.js";
 import { TlsSource } from "./auth/tls-source.js";
 import type { ServerConfig } from "./cli/server-config.js";
 import { EngineClient } from "./engine/engine-client.js";
+import type { Divergence, EngineDescription } from "./engine/engine-messages.js";
+import { defaultCacheDir } from "./engine/default-cache-dir.js";
 import { AuditLog } from "./grpc/audit-log.js";
 import { createAuthenticator } from "./grpc/authenticate.js";
 import { CallRegistry } from "./grpc/call-registry.js";
@@ -29,6 +31,9 @@ export interface RunningServer {
   readonly grpcAddress: string;
   readonly httpAddress: string;
   readonly modelName: string;
+  /** Precision of the model, and how far it lies from float32. */
+  readonly dtype: string;
+  readonly divergence: Divergence | undefined;
   /** Refuses new work, finishes what is in flight within the configured time, and closes everything. */
   readonly shutdown: () => Promise<void>;
 }
@@ -87,7 +92,8 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   const engine: EngineClient = new EngineClient({
     settings: {
       modelDir,
-      dtype: "f32",
+      quantization: config.quantization,
+      cacheDir: config.cacheDir === "" ? defaultCacheDir(process.env) : config.cacheDir,
       maxModelLen: config.maxModelLen,
       kvCacheBytes: config.kvCacheMemoryBytes,
       threads: config.threads === 0 ? availableParallelism() : config.threads,
@@ -120,10 +126,11 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     await Promise.all([grpc.close(), http.close(), engine.close()]);
     await audit?.close();
   };
+  let description: EngineDescription;
   try {
     await grpc.listen(config.host, config.port);
     await http.listen(config.host, config.httpPort);
-    const description = await engine.start();
+    description = await engine.start();
     metrics.setModelInfo({
       model: modelName,
       version: SERVER_VERSION,
@@ -140,6 +147,8 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     grpcAddress: `${config.host}:${grpc.port}`,
     httpAddress: `${config.host}:${http.port}`,
     modelName,
+    dtype: description.dtype,
+    divergence: description.divergence,
     shutdown: async () => {
       service.startDraining();
       grpc.setServing(false);

@@ -133,6 +133,7 @@ export class TeacherService {
         maxItemsInFlight: limits.maxItemsInFlight,
       },
       signalParts: SIGNAL_PARTS,
+      ...(description.divergence && { divergence: description.divergence }),
     };
   }
 

@@ -10,7 +10,9 @@ import type { OpenRequest } from "./head-runner.js";
 import { KvArena, type KvMemory } from "./kv-arena.js";
 import { kvBytes, kvShape } from "./kv-shape.js";
 import { ModelSessions } from "./model-sessions.js";
+import type { Quantization } from "../quantization/quantization.js";
 import { OpenRow } from "./open-row.js";
+import { bindQuantized } from "./quantized-weights.js";
 import { runBody } from "./run-body.js";
 import type { DraftVerdict, Step, StepResult, StepRow, StepRowResult } from "./step.js";
 import { toSignal } from "./to-signal.js";
@@ -65,16 +67,23 @@ export class ModelRunner {
     this.#sessions = sessions;
   }
 
-  /** A model from a Hugging Face directory; its weights stay in the .safetensors files.
-   * @throws TandemError as `readModelConfig` and `CheckpointWeights.open`; INVALID_ARGUMENT when vocabulary or maxLength exceed the model's. */
+  /** A model from a Hugging Face directory; its weights stay in the .safetensors files, or come from the file that `writeQuantized` made of them.
+   * @throws TandemError as `readModelConfig`, `CheckpointWeights.open` and `bindQuantized`; INVALID_ARGUMENT when vocabulary or maxLength exceed the model's. */
   static async load({
     dir,
+    quantized,
     ...options
-  }: RunnerOptions & { readonly dir: string }): Promise<ModelRunner> {
+  }: RunnerOptions & {
+    readonly dir: string;
+    readonly quantized?: { readonly file: string; readonly quantization: Quantization };
+  }): Promise<ModelRunner> {
     const config = await readModelConfig(dir);
     assertOptions(config, options);
-    const files = await CheckpointWeights.open(dir);
-    const weights = bindFiles(config, files, options.vocabulary ?? config.vocabSize);
+    const vocabulary = options.vocabulary ?? config.vocabSize;
+    const weights =
+      quantized === undefined
+        ? bindFiles(config, await CheckpointWeights.open(dir), vocabulary)
+        : await bindQuantized(quantized.file, { config, vocabulary, ...quantized });
     const sessions = await createSessions(config, weights, options);
     // What is wrong with the weights, or too large, should show now and not at the first request.
     await sessions.body();

@@ -13,5 +13,12 @@ export function checkServerConfig(config: ServerConfig): void {
       { field: "ssl-certfile" },
     );
   }
+  if (config.dtype === "f16" || config.dtype === "bf16") {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `--dtype ${config.dtype}: on the CPU onnxruntime has no ${config.dtype} products; use --dtype f32 (weights may be stored as ${config.dtype}), --quantization int8 for speed or int4 for memory`,
+      { field: "dtype" },
+    );
+  }
   assertExposure({ host, tls: sslCertfile !== "", allowInsecure });
 }

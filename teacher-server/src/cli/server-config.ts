@@ -57,7 +57,24 @@ export const serverConfigSchema = z.strictObject({
     .describe(
       "how often the files of certificates and clients are looked at; new ones are taken over without a restart",
     ),
-  dtype: z.enum(["auto", "f32"]).default("auto").describe("precision of weights and arithmetic"),
+  dtype: z
+    .enum(["auto", "f32", "f16", "bf16"])
+    .default("auto")
+    .describe(
+      "precision of arithmetic; the CPU computes in f32, whatever the weights are stored in",
+    ),
+  quantization: z
+    .enum(["none", "int8", "int4"])
+    .default("none")
+    .describe(
+      "int8: weights and activations in 8 bits, two to three times as fast; int4: weights in 4 bits, for memory. How far the answers lie from f32 is measured and said at start-up",
+    ),
+  cacheDir: z
+    .string()
+    .default("")
+    .describe(
+      "where quantised weights and digests are kept between starts; default: tandem in XDG_CACHE_HOME or ~/.cache",
+    ),
   maxModelLen: z
     .number()
     .int()

@@ -1,3 +1,4 @@
+import type { Quantization } from "@tandem/shared/quantization/quantization.js";
 import type { ErrorCode } from "@tandem/shared/errors/error-code.js";
 import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
@@ -5,7 +6,10 @@ import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 export interface EngineSettings {
   /** A Hugging Face directory. */
   readonly modelDir: string;
-  readonly dtype: "f32";
+  /** `none`: float32, whatever the weights are stored in. */
+  readonly quantization: Quantization | "none";
+  /** Where quantised weights and what was found out about a checkpoint are kept. */
+  readonly cacheDir: string;
   /** Largest sequence; 0 = the model's own context. */
   readonly maxModelLen: number;
   readonly kvCacheBytes: number;
@@ -19,6 +23,13 @@ export interface WeightsIdentity {
   readonly stamp: string;
   /** `sha256:` + hex over the weights. */
   readonly digest: string;
+}
+
+/** KL(float32 ‖ served) per token in nats, and how often both have the same best token. */
+export interface Divergence {
+  readonly meanKl: number;
+  readonly p99Kl: number;
+  readonly top1Agreement: number;
 }
 
 /** What a loaded model says of itself. */
@@ -39,6 +50,8 @@ export interface EngineDescription {
   readonly kvHeads: number;
   readonly headDim: number;
   readonly dtype: string;
+  /** Absent for float32. */
+  readonly divergence?: Divergence;
   readonly eosIds: readonly number[];
   /** How long loading and the first step took. */
   readonly loadMs: number;

@@ -68,7 +68,7 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
   });
   const ready = new Promise<RegExpMatchArray>((resolve) =>
     onLines(child.stdout, (line) => {
-      const match = line.match(/^teacher ready grpc=(\S+) http=(\S+) model=(.+)$/);
+      const match = line.match(/^teacher ready grpc=(\S+) http=(\S+) model=(\S+)/);
       if (match !== null) resolve(match);
     }),
   );

@@ -1,3 +1,4 @@
+import { QUANTIZATION_VERSION } from "@tandem/shared/quantization/quantization.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
@@ -12,6 +13,7 @@ import type { EngineStep, EngineStepResult } from "../../scheduler/engine-step.j
 import { encodeResult } from "./encode-result.js";
 import { identifyWeights } from "./identify-weights.js";
 import { numericsId } from "./numerics-id.js";
+import { loadQuantized } from "./quantized-teacher.js";
 
 /** A teacher in memory. */
 export interface LoadedModel {
@@ -24,22 +26,27 @@ export interface LoadedModel {
  * @throws TandemError as the checkpoint room and ModelRunner do. */
 export async function loadModel(settings: EngineSettings): Promise<LoadedModel> {
   const began = performance.now();
-  const { modelDir, maxModelLen, kvCacheBytes, threads } = settings;
+  const { modelDir, maxModelLen, kvCacheBytes, threads, quantization } = settings;
   const config = await readModelConfig(modelDir);
   const maxLength = maxModelLen === 0 ? config.contextLength : maxModelLen;
   const tokenizer = await readIdentity(modelDir);
-  const runner = await ModelRunner.load({
-    dir: modelDir,
-    threads,
-    maxLength,
-    kvBytes: kvCacheBytes,
-    vocabulary: tokenizer?.vocabularySize ?? config.vocabSize,
-  });
+  const vocabulary = tokenizer?.vocabularySize ?? config.vocabSize;
+  const weights = await identifyWeights(modelDir, settings);
+  const options = { threads, maxLength, kvBytes: kvCacheBytes, vocabulary };
+  const { runner, divergence } =
+    quantization === "none"
+      ? { runner: await ModelRunner.load({ dir: modelDir, ...options }) }
+      : await loadQuantized(
+          { ...settings, ...options, dir: modelDir, quantization, digest: weights.digest },
+          options,
+        );
+  const dtype = quantization === "none" ? "f32" : quantization;
+  const precision = quantization === "none" ? dtype : `${dtype}.${QUANTIZATION_VERSION}`;
   await warmUp(runner);
   const description: EngineDescription = {
     pid: process.pid,
-    weights: await identifyWeights(modelDir, settings.known),
-    numericsId: numericsId({ runtime: runtimeVersion(), provider: "cpu", dtype: settings.dtype }),
+    weights,
+    numericsId: numericsId({ runtime: runtimeVersion(), provider: "cpu", precision }),
     architecture: config.family,
     vocabSize: runner.vocabulary,
     paddedVocabSize: config.vocabSize,
@@ -50,7 +57,8 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
     layers: config.layers,
     kvHeads: config.kvHeads,
     headDim: config.headDim,
-    dtype: settings.dtype,
+    dtype,
+    ...(divergence && { divergence }),
     eosIds: config.eosTokenIds,
     loadMs: performance.now() - began,
   };

@@ -8,14 +8,15 @@ const KERNEL_FLAGS = /^(avx2|fma|f16c|avx_vnni|avx512\w*|amx_\w+|asimd\w*|sve\w*
 export interface NumericsFacts {
   readonly runtime: string;
   readonly provider: string;
-  readonly dtype: string;
+  /** `f32`, or a quantisation and its version. */
+  readonly precision: string;
 }
 
 /** Names build, provider, instruction set and precision; equal ids (and weights) promise equal bits for equal requests.
  * `onnxruntime-1.30.0/cpu/x64/f32#9c3f…`: the hash stands for the instruction sets. */
-export function numericsId({ runtime, provider, dtype }: NumericsFacts): string {
+export function numericsId({ runtime, provider, precision }: NumericsFacts): string {
   const instructions = createHash("sha256").update(instructionSets()).digest("hex").slice(0, 12);
-  return `onnxruntime-${runtime}/${provider}/${arch()}/${dtype}#${instructions}`;
+  return `onnxruntime-${runtime}/${provider}/${arch()}/${precision}#${instructions}`;
 }
 
 /** What the processor can do, as Linux lists it; elsewhere its model, which is stricter than need be. */

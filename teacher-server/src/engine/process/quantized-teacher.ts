@@ -1,0 +1,93 @@
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
+import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
+import { assertExactProducts } from "@tandem/shared/inference/exact-products.js";
+import { ModelRunner, type RunnerOptions } from "@tandem/shared/inference/model-runner.js";
+import { writeQuantized } from "@tandem/shared/inference/quantized-weights.js";
+import {
+  QUANTIZATION_VERSION,
+  type Quantization,
+} from "@tandem/shared/quantization/quantization.js";
+import type { Divergence } from "../engine-messages.js";
+import { DivergenceMeter, divergenceTokens, lawsOf } from "./divergence.js";
+
+export interface QuantizedTeacher {
+  readonly runner: ModelRunner;
+  readonly divergence: Divergence;
+}
+
+export interface TeacherSource extends Required<Pick<RunnerOptions, "vocabulary" | "maxLength">> {
+  readonly dir: string;
+  readonly quantization: Quantization;
+  readonly cacheDir: string;
+  /** `sha256:…` of the checkpoint. */
+  readonly digest: string;
+}
+
+/** A checkpoint served in fewer bits. The quantised weights and their divergence are made at the first start and kept under the checkpoint's digest;
+ * that start computes the float32 laws too, before the quantised model is loaded, so that both are never in memory together.
+ * @throws TandemError as ModelRunner.load and writeQuantized; UNIMPLEMENTED where the processor's integer products are not exact. */
+export async function loadQuantized(
+  source: TeacherSource,
+  options: RunnerOptions,
+): Promise<QuantizedTeacher> {
+  const { dir, quantization, cacheDir, digest, vocabulary } = source;
+  if (quantization === "int8") await assertExactProducts();
+  const folder = join(cacheDir, "weights", digest.replace(/^sha256:/, ""));
+  const stem = join(folder, `${quantization}-${QUANTIZATION_VERSION}-${vocabulary}`);
+  const file = `${stem}.safetensors`;
+  await mkdir(folder, { recursive: true });
+  if (!(await exists(file))) {
+    const config = await readModelConfig(dir);
+    const model = { config, vocabulary, quantization };
+    await writeQuantized(file, await CheckpointWeights.open(dir), model);
+  }
+  const quantized = { file, quantization };
+  const known = await readDivergence(`${stem}.json`);
+  if (known !== undefined)
+    return { runner: await ModelRunner.load({ ...options, dir, quantized }), divergence: known };
+  const tokens = await divergenceTokens(dir, source);
+  const reference = await referenceLaws(dir, tokens, options);
+  const runner = await ModelRunner.load({ ...options, dir, quantized });
+  const meter = new DivergenceMeter(vocabulary);
+  for await (const laws of lawsOf(runner, tokens)) meter.compare(reference.shift()!, laws);
+  const divergence = meter.result();
+  await writeFileAtomic(`${stem}.json`, [Buffer.from(`${JSON.stringify(divergence)}\n`)]);
+  return { runner, divergence };
+}
+
+async function referenceLaws(
+  dir: string,
+  tokens: Uint32Array,
+  options: RunnerOptions,
+): Promise<Float32Array[]> {
+  const runner = await ModelRunner.load({ ...options, dir });
+  try {
+    const laws: Float32Array[] = [];
+    for await (const chunk of lawsOf(runner, tokens)) laws.push(chunk);
+    return laws;
+  } finally {
+    await runner.close();
+  }
+}
+
+/** Undefined when it was not measured yet, or the file is not what we wrote. */
+async function readDivergence(path: string): Promise<Divergence | undefined> {
+  try {
+    const value = JSON.parse(await readFile(path, "utf8")) as Partial<Divergence>;
+    const { meanKl, p99Kl, top1Agreement } = value;
+    if ([meanKl, p99Kl, top1Agreement].every(Number.isFinite)) return value as Divergence;
+  } catch {
+    // It is measured again.
+  }
+  return undefined;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
