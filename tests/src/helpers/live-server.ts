@@ -1,8 +1,16 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { credentials, type ChannelCredentials } from "@grpc/grpc-js";
 import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
 import type { TeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
+
+/** Not the user's; goes when the tests of the file have ended. */
+const CACHE_DIR = mkdtempSync(join(tmpdir(), "tandem-cache-"));
+process.once("exit", () => rmSync(CACHE_DIR, { recursive: true, force: true }));
+const environment = { ...process.env, TANDEM_CACHE_DIR: CACHE_DIR };
 
 const BIN = fileURLToPath(
   new URL("../../../teacher-server/bin/teacher-server.mjs", import.meta.url),
@@ -28,6 +36,8 @@ export interface LiveServer {
   readonly grpcAddress: string;
   readonly httpAddress: string;
   readonly client: TeacherClient;
+  /** What it wrote when it was ready. */
+  readonly readyLine: string;
   /** Log records so far. */
   readonly logs: readonly Readonly<Record<string, unknown>>[];
   /** The process that holds the model now, as the log says. */
@@ -55,7 +65,7 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
   ];
   const child = spawn(process.execPath, [BIN, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...options.env },
+    env: { ...environment, ...options.env },
   });
   const exited = new Promise<number | null>((resolve) =>
     child.once("exit", (code) => resolve(code)),
@@ -68,7 +78,7 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
   });
   const ready = new Promise<RegExpMatchArray>((resolve) =>
     onLines(child.stdout, (line) => {
-      const match = line.match(/^teacher ready grpc=(\S+) http=(\S+) model=(\S+)/);
+      const match = line.match(/^teacher ready grpc=(\S+) http=(\S+) model=(\S+).*$/);
       if (match !== null) resolve(match);
     }),
   );
@@ -82,6 +92,7 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
   );
   return {
     process: child,
+    readyLine: first[0],
     grpcAddress,
     httpAddress,
     client,
@@ -120,7 +131,7 @@ export function spawnTeacherServer(
 ): { readonly ended: Promise<ServerEnd>; readonly kill: (signal: NodeJS.Signals) => void } {
   const child = spawn(process.execPath, [BIN, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+    env: { ...environment, ...env },
   });
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));

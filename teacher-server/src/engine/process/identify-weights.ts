@@ -20,9 +20,18 @@ export async function identifyWeights(
   if (DIGEST.test(kept)) return { stamp, digest: kept };
   const weights = await CheckpointWeights.open(dir);
   const digest = `sha256:${await weights.digest()}`;
-  await mkdir(folder, { recursive: true });
-  await writeFileAtomic(file, [Buffer.from(digest)]);
+  await keep(folder, file, digest);
   return { stamp, digest };
+}
+
+/** A cache that cannot be written costs time at the next start, nothing else. */
+async function keep(folder: string, file: string, digest: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFileAtomic(file, [Buffer.from(digest)]);
+  } catch {
+    // Read-only, or no room.
+  }
 }
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;

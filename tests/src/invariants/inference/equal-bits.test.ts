@@ -3,6 +3,7 @@ import { after, before, describe, it } from "node:test";
 
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
 import type { StepRow } from "@tandem/shared/inference/step.js";
+import { loadQuantizedModel } from "../../helpers/quantized-model.js";
 import { signalOf, tinyModelDir, TINY_VOCABULARY } from "../../helpers/tiny-models.js";
 
 /** A fixed row of tokens; different seeds give different rows. */
@@ -22,11 +23,19 @@ function scored(cache: number, past: number, tokens: Uint32Array, maxLength = 60
   };
 }
 
-for (const model of ["llama-tied", "qwen3", "gpt2"]) {
-  describe(`bits of ${model}`, () => {
+const PRECISIONS = ["f32", "int8", "int4"] as const;
+const CASES = ["llama-tied", "qwen3", "gpt2"].flatMap((model) =>
+  PRECISIONS.map((precision) => ({ model, precision })),
+);
+
+for (const { model, precision } of CASES) {
+  describe(`bits of ${model} in ${precision}`, () => {
     let runner: ModelRunner;
     before(async () => {
-      runner = await ModelRunner.load({ dir: tinyModelDir(model), threads: 1 });
+      runner =
+        precision === "f32"
+          ? await ModelRunner.load({ dir: tinyModelDir(model), threads: 1 })
+          : await loadQuantizedModel(tinyModelDir(model), precision);
     });
     after(() => runner.close());
 
