@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import { centredLogits, isImpossible } from "./centred-logits.js";
+import { isImpossible, isPossible } from "./centred-logits.js";
 import { PUBLISHED_SETTINGS, publishedPhi, publishedPsi } from "./continuation-schedules.js";
 import { crossEntropy } from "./cross-entropy.js";
 import { agreedIds } from "./agreed-ids.js";
@@ -59,13 +59,8 @@ export const continuationKd: LossDefinition<ContinuationOptions> = {
   perToken: (ops, inputs, chosen) => {
     const { phi, psi } = inputs.scalars;
     invariant(phi !== undefined && psi !== undefined, "the loss is given its schedules");
-    const { v, u, counted } =
-      chosen.support === "dense"
-        ? denseLogits(ops, inputs, chosen)
-        : listedLogits(ops, inputs, chosen);
-    const gap = ops.where(counted, ops.sub(v, ops.mul(phi, u)), ops.scalar(0)); // [n,m]
-    const sum = ops.reduceSum(ops.mul(gap, gap), { axes: [1] }); // [n]
-    const count = ops.reduceSum(ops.cast(counted, "f32"), { axes: [1] });
+    const compare = chosen.support === "dense" ? denseError : listedError;
+    const { sum, count } = compare(ops, inputs, { phi, centred: chosen.centred, k: chosen.k });
     const error = chosen.norm === "sum" ? sum : ops.div(sum, ops.maximum(count, ops.scalar(1)));
     const hinge = ops.relu(ops.sub(error, ops.mul(phi, ops.scalar(chosen.margin))));
     const labels = crossEntropy.perToken(ops, inputs, {});
@@ -73,45 +68,59 @@ export const continuationKd: LossDefinition<ContinuationOptions> = {
   },
 };
 
-interface ComparedLogits<T> {
-  /** The student's and the teacher's, f32 [n,m], finite where counted. */
-  readonly v: T;
-  readonly u: T;
-  /** bool [n,m]. */
-  readonly counted: T;
+interface SquaredError<T> {
+  /** Σ (v − φ·u)² over the ids that are compared, f32 [n]. */
+  readonly sum: T;
+  /** How many they are, f32 [n]. */
+  readonly count: T;
 }
 
-function denseLogits<T extends Tensor>(
+interface Comparison<T> {
+  readonly phi: T;
+  readonly centred: boolean;
+  readonly k: number;
+}
+
+/** Over all ids with a finite teacher logit. With g = v − φ·u, 0 elsewhere: ∂/∂v = 2·g, and centred 2·(g − Σg/V). */
+function denseError<T extends Tensor>(
   ops: TensorOps<T>,
   { logits, teacher }: LossInputs<T>,
-  { centred }: ContinuationOptions,
-): ComparedLogits<T> {
+  { phi, centred }: Comparison<T>,
+): SquaredError<T> {
   invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
-  const impossible = isImpossible(ops, teacher.dense);
-  const u = centred ? centredLogits(ops, teacher.dense) : teacher.dense;
+  const counted = isPossible(ops, teacher.dense); // [n,V]
+  const overIds = { axes: [1], keepDims: true };
+  const u = ops.mul(ops.maximum(teacher.dense, ops.scalar(-1e30)), counted);
+  const count = ops.reduceSum(counted, overIds); // [n,1]
+  const all = ops.sub(logits, ops.mul(phi, u));
+  const meanU = ops.div(ops.reduceSum(u, overIds), ops.maximum(count, ops.scalar(1)));
+  const offset = ops.sub(ops.reduceMean(logits, overIds), ops.mul(phi, meanU));
+  const gap = ops.mul(centred ? ops.sub(all, offset) : all, counted);
+  const slope = centred ? ops.sub(gap, ops.reduceMean(gap, overIds)) : gap;
+  const sum = ops.reduceSum(ops.mul(gap, gap), { axes: [1] });
   return {
-    v: centred ? centredLogits(ops, logits) : logits,
-    u: ops.where(impossible, ops.scalar(0), u),
-    counted: ops.logicalNot(impossible),
+    sum: ops.withGradient(sum, logits, ops.mul(slope, ops.scalar(2))),
+    count: ops.squeeze(count, 1),
   };
 }
 
-/** Centred by the mean over the whole vocabulary, which the signal's moments give for the teacher. */
-function listedLogits<T extends Tensor>(
+/** Over the union of both sides' lists, centred by the mean over the whole vocabulary, which the signal's moments give for the teacher. */
+function listedError<T extends Tensor>(
   ops: TensorOps<T>,
   inputs: LossInputs<T>,
-  { centred, k }: ContinuationOptions,
-): ComparedLogits<T> {
+  { phi, centred, k }: Comparison<T>,
+): SquaredError<T> {
   const { moments } = inputs.teacher;
   invariant(moments !== undefined, "the loss is given the teacher's mean logit");
   const list = agreedIds(ops, inputs, { k, dense: false });
-  if (!centred) return { v: list.student, u: list.teacher, counted: list.valid };
   const infinite = isImpossible(ops, moments.mean);
   const mean = ops.where(infinite, ops.scalar(0), moments.mean); // [n]
   const own = ops.reduceMean(inputs.logits, { axes: [1], keepDims: true }); // [n,1]
+  const v = centred ? ops.sub(list.student, own) : list.student;
+  const u = centred ? ops.sub(list.teacher, ops.unsqueeze(mean, 1)) : list.teacher;
+  const gap = ops.where(list.valid, ops.sub(v, ops.mul(phi, u)), ops.scalar(0)); // [n,m]
   return {
-    v: ops.sub(list.student, own),
-    u: ops.sub(list.teacher, ops.unsqueeze(mean, 1)),
-    counted: list.valid,
+    sum: ops.reduceSum(ops.mul(gap, gap), { axes: [1] }),
+    count: ops.reduceSum(ops.cast(list.valid, "f32"), { axes: [1] }),
   };
 }

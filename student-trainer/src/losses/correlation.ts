@@ -14,7 +14,7 @@ export function pearson<T extends Tensor>(ops: TensorOps<T>, x: T, y: T, valid?:
   return ops.where(constant, ops.scalar(0), ops.div(covariance, scale));
 }
 
-interface Centred<T> {
+export interface Centred<T> {
   /** [n,m], 0 where a column does not count. */
   readonly values: T;
   /** [n]: Σ values², 1 where the row is constant. */
@@ -22,7 +22,8 @@ interface Centred<T> {
   readonly constant: T;
 }
 
-function centre<T extends Tensor>(ops: TensorOps<T>, x: T, valid: T | undefined): Centred<T> {
+/** A row minus its mean. */
+export function centre<T extends Tensor>(ops: TensorOps<T>, x: T, valid?: T): Centred<T> {
   const only = (values: T): T => (valid === undefined ? values : ops.mul(values, valid));
   const sum = (values: T): T => ops.reduceSum(values, { axes: [1] });
   const kept = only(x);

@@ -2,6 +2,8 @@ import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 
 /** Sorts ids that do not count behind all that do. */
 const LAST = -1e9;
+/** Beyond LAST in both directions. */
+const EXCLUDED = 1e20;
 
 /** Differentiable ranks of the valid columns, 1 = smallest, f32 [n,m], 0 where not valid: the L2 projection of x/strength onto the
  * permutahedron. x f32 [n,m], valid f32 [n,m] of 0 and 1.
@@ -47,24 +49,23 @@ function blockMeans<T extends Tensor>(ops: TensorOps<T>, y: T, counts: T): T {
   return ops.div(together, ops.maximum(members, ops.scalar(1)));
 }
 
-/** The non-increasing sequence nearest to y, [n,m], by its minimax formula. */
+/** The non-increasing sequence nearest to y, [n,m], by its minimax formula, for all places i at once. */
 function isotonic<T extends Tensor>(ops: TensorOps<T>, y: T): T {
   const size = y.shape[1] as number;
-  const averages = new Float32Array(size ** 3); // [m, a·m + b]: 1/(b−a+1) for a ≤ j ≤ b
-  for (let a = 0; a < size; a++) {
-    for (let b = a; b < size; b++) {
-      for (let j = a; j <= b; j++) averages[j * size * size + a * size + b] = 1 / (b - a + 1);
-    }
-  }
-  const means = ops.matmul(y, ops.constant(averages, [size, size * size])); // [n,m·m]
-  const columns = Array.from({ length: size }, (_, i) => {
-    const highest = Array.from({ length: i + 1 }, (__, a) =>
-      ops.reduceMax(ops.slice(means, 1, a * size + i, (a + 1) * size), {
-        axes: [1],
-        keepDims: true,
-      }),
-    );
-    return ops.reduceMin(ops.concat(highest, 1), { axes: [1], keepDims: true });
-  });
-  return ops.concat(columns, 1);
+  const places = Array.from({ length: size }, (_, place) => place);
+  const square = places.flatMap((a) => places.map((b) => [a, b] as const));
+  // [j, a·m + b]: 1/(b−a+1) for a ≤ j ≤ b
+  const averages = places.flatMap((j) =>
+    square.map(([a, b]) => (a <= j && j <= b ? 1 / (b - a + 1) : 0)),
+  );
+  // Excludes b < i from the maximum and a > i from the minimum.
+  const before = places.flatMap((i) => square.map(([, b]) => (b < i ? -EXCLUDED : 0)));
+  const behind = places.flatMap((i) => places.map((a) => (a > i ? EXCLUDED : 0)));
+  const constant = (values: readonly number[], shape: readonly number[]): T =>
+    ops.constant(Float32Array.from(values), shape);
+  const means = ops.matmul(y, constant(averages, [size, size * size])); // [n,m·m]
+  const rows = ops.reshape(means, [...y.shape.slice(0, 1), 1, size, size]);
+  const allowed = ops.add(rows, constant(before, [1, size, size, size])); // [n,i,a,b]
+  const highest = ops.reduceMax(allowed, { axes: [3] }); // [n,i,a]
+  return ops.reduceMin(ops.add(highest, constant(behind, [1, size, size])), { axes: [2] });
 }

@@ -1,7 +1,7 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
-import type { LossDefinition, TopTensors } from "./loss-definition.js";
+import type { LossDefinition } from "./loss-definition.js";
 
 const options = z.strictObject({
   topK: z
@@ -21,26 +21,23 @@ export const uld: LossDefinition<z.output<typeof options>> = {
   source: "ULD, arXiv 2402.12030",
   options,
   requires: ({ dense, topK }) => ({ signal: dense ? { dense: "f32" } : { topK } }),
-  perToken: (ops, { logits, teacher }, { dense }) => {
-    const q = ops.softmax(logits, 1); // [n,V]
-    const size = q.shape[1] as number;
+  perToken: (ops, { logits, teacher }, { dense, topK }) => {
     if (dense) {
       invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
-      const p = ops.topK(ops.softmax(teacher.dense, 1), size, 1).values;
-      return distance(ops, ops.topK(q, size, 1).values, p);
+      const sorted = (x: typeof logits) => ops.topK(ops.softmax(x, 1), x.shape[1] as number, 1);
+      return distance(ops, sorted(logits).values, sorted(teacher.dense).values);
     }
     const { top } = teacher;
     invariant(top !== undefined, "a sorted distance is given the teacher's top list");
-    const p = listed(ops, top); // [n,k]
-    const largest = ops.topK(q, p.shape[1] as number, 1).values; // [n,k]
-    const left = ops.sub(ops.scalar(1), ops.reduceSum(largest, { axes: [1] })); // [n]
-    return ops.add(distance(ops, largest, p), ops.abs(ops.sub(left, ops.exp(top.logTail))));
+    // Another loss may have asked for a longer list.
+    const k = Math.min(topK, top.ids.shape[1] as number);
+    const p = ops.slice(ops.exp(ops.sub(top.logits, ops.unsqueeze(top.lse, 1))), 1, 0, k); // [n,k]
+    const lse = ops.unsqueeze(ops.logSumExp(logits, 1), 1);
+    const q = ops.exp(ops.sub(ops.topK(logits, k, 1).values, lse)); // [n,k]
+    const left = (law: typeof p) => ops.sub(ops.scalar(1), ops.reduceSum(law, { axes: [1] })); // [n]
+    return ops.add(distance(ops, q, p), ops.abs(ops.sub(left(q), left(p))));
   },
 };
-
-function listed<T extends Tensor>(ops: TensorOps<T>, top: TopTensors<T>): T {
-  return ops.exp(ops.sub(top.logits, ops.unsqueeze(top.lse, 1)));
-}
 
 function distance<T extends Tensor>(ops: TensorOps<T>, a: T, b: T): T {
   return ops.reduceSum(ops.abs(ops.sub(a, b)), { axes: [1] });
