@@ -120,7 +120,7 @@ function valueOf(name: string): (_: unknown, at: number) => number {
   if (/^(column|coefficients|scalars)/.test(name)) return () => 0.5;
   return (_, at) => {
     const x = 4 * Math.sin(0.7 * at) + 5 * Math.sin(0.0013 * at * at + at);
-    return 0.02 * x ** 3;
+    return 0.02 * x ** 3 + (at % 5000 === 123 ? 20 : 0);
   };
 }
 

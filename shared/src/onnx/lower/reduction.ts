@@ -19,8 +19,11 @@ const reduction =
     });
   };
 
-/** Only ids that can belong to the head are sorted: those with p ≤ c have a mass of at most V·c together, so with c = (1 − mass)/V the others
- * have at least `mass`. How many they are differs from run to run. */
+/** A short list is sorted first: enough where the mass is in few ids, as in the laws of language models. */
+const SHORT_HEAD = 64;
+
+/** Only ids that can belong to the head are sorted: those of a short list, if it has more than `mass` in every row, else those with p > c,
+ * c = (1 − mass)/V: the others have a mass of at most V·c together. How many they are differs from run to run. */
 function lowerHeadSum(
   lowering: Lowering,
   { inputs: [p, x], attributes: { mass } }: NodeOf<"headSum">,
@@ -33,13 +36,20 @@ function lowerHeadSum(
   const sumOf = (terms: string): string =>
     lowering.emit("ReduceSum", [terms, lowering.ints([-1])], last);
   const candidates = sumOf(asFloat(lowering.emit("Greater", [values, lowering.float(limit)])));
-  const most = lowering.emit("ReduceMax", [candidates], { attributes: { keepdims: { int: 0 } } });
-  const atLeastOne = lowering.emit("Max", [most, lowering.float(1)]);
+  const most = lowering.emit("ReduceMax", [candidates], last);
+  const axis = { attributes: { axis: { int: -1 } } };
+  const short = Math.min(SHORT_HEAD, p!.shape.at(-1) as number);
+  const [shortList] = lowering.emitAll("TopK", [values, lowering.ints([short])], 2, axis) as [
+    string,
+  ];
+  const leastMass = lowering.emit("ReduceMin", [sumOf(shortList)], last);
+  const isEnough = lowering.emit("Greater", [leastMass, lowering.float(mass + 1e-5)]);
+  const needed = lowering.emit("Where", [isEnough, lowering.float(short), most]);
+  const atLeastOne = lowering.emit("Max", [needed, lowering.float(1)]);
   const count = lowering.emit("Cast", [atLeastOne], {
     attributes: { to: { int: TENSOR_DATA_TYPE.i64 } },
   });
   const k = lowering.emit("Reshape", [count, lowering.ints([1])]);
-  const axis = { attributes: { axis: { int: -1 } } };
   const [sorted, ids] = lowering.emitAll("TopK", [values, k], 2, axis) as [string, string];
   const terms = lowering.emit("GatherElements", [lowering.nameOf(x!), ids], axis);
   const one = lowering.constant("i64", [], BigInt64Array.of(-1n));
