@@ -8,16 +8,25 @@ import {
 import type { ScoringTeacher } from "../rollout/score-rollouts.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { joinTokens } from "../rollout/student-laws.js";
+import {
+  consistencyOfRow,
+  LONGEST_COMPARED,
+  meanConsistency,
+  type Consistency,
+} from "./consistency.js";
 import type { EvaluatedRow } from "./evaluate-student.js";
 
 /** What the teacher thinks of text that the student wrote, means over its tokens. */
-export interface TeacherComparison {
+export interface TeacherComparison extends Consistency {
   /** KL(teacher ‖ student) over the teacher's 64 best ids and one bucket for the rest, nats. */
   readonly teacherKl: number;
   /** Fraction of the student's tokens that are the teacher's best. */
   readonly teacherAgreement: number;
   /** log P_teacher of the student's tokens, nats. */
   readonly teacherLogProbability: number;
+  /** Σ min(p, q) over the teacher's 64 best ids, a lower bound of the rate at which the student's tokens, sampled at temperature 1, would be
+   * accepted as speculative drafts of the teacher. Source: DistillSpec, arXiv 2310.08461. */
+  readonly draftAcceptance: number;
 }
 
 const TOP_K = 64;
@@ -44,24 +53,29 @@ export async function compareWithTeacher(
       }),
     ),
   );
-  let count = 0;
-  const sums = { kl: 0, agreement: 0, logProbability: 0 };
+  const each: TeacherComparison[] = [];
   for (const [i, text] of texts.entries()) {
     const signal = answers[i]?.signal;
     invariant(signal !== undefined, "a signal was asked for");
     const own = await studentAtTeacherIds(engine, text, signal);
     for (let r = 0; r < signal.count; r++) {
-      count++;
-      sums.kl += klOfRow(signal, own, r);
-      sums.agreement += signal.rank?.[r] === 0 ? 1 : 0;
-      sums.logProbability += (signal.tokenLogit?.[r] ?? 0) - (signal.lse?.[r] ?? 0);
+      each.push({
+        teacherKl: klOfRow(signal, own, r),
+        teacherAgreement: signal.rank?.[r] === 0 ? 1 : 0,
+        teacherLogProbability: (signal.tokenLogit?.[r] ?? 0) - (signal.lse?.[r] ?? 0),
+        draftAcceptance: acceptanceOfRow(signal, own, r),
+        ...consistencyOfRow(signal, own, r),
+      });
     }
   }
-  const mean = (sum: number) => (count === 0 ? 0 : sum / count);
+  const mean = (pick: (of: TeacherComparison) => number) =>
+    each.length === 0 ? 0 : each.reduce((sum, own) => sum + pick(own), 0) / each.length;
   return {
-    teacherKl: mean(sums.kl),
-    teacherAgreement: mean(sums.agreement),
-    teacherLogProbability: mean(sums.logProbability),
+    teacherKl: mean((own) => own.teacherKl),
+    teacherAgreement: mean((own) => own.teacherAgreement),
+    teacherLogProbability: mean((own) => own.teacherLogProbability),
+    draftAcceptance: mean((own) => own.draftAcceptance),
+    ...meanConsistency(each),
   };
 }
 
@@ -81,7 +95,7 @@ async function studentAtTeacherIds(
       head: {
         first: text.prompt.length - 1,
         targets: text.response,
-        spec: { ...NO_SIGNAL, lse: true },
+        spec: { ...NO_SIGNAL, topK: Math.min(LONGEST_COMPARED, signal.topK) },
         atOffsets: Uint32Array.from({ length: signal.count + 1 }, (_, r) => r * signal.topK),
         atIds: signal.topIds as Uint32Array,
       },
@@ -113,4 +127,15 @@ function klOfRow(teacher: TeacherSignal, student: TeacherSignal, r: number): num
     kl += Math.exp(logTail) * (logTail - Math.log(studentTail));
   }
   return kl;
+}
+
+/** Σ min(p, q) over the teacher's list. */
+function acceptanceOfRow(teacher: TeacherSignal, student: TeacherSignal, r: number): number {
+  let sum = 0;
+  for (let at = r * teacher.topK; at < (r + 1) * teacher.topK; at++) {
+    const logP = (teacher.topLogits?.[at] as number) - (teacher.lse?.[r] as number);
+    const logQ = (student.atLogits?.[at] as number) - (student.lse?.[r] as number);
+    sum += Math.exp(Math.min(logP, logQ));
+  }
+  return sum;
 }

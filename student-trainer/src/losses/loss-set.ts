@@ -1,3 +1,4 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import {
   NO_SIGNAL,
@@ -203,6 +204,19 @@ export class LossSet {
   /** Must all positions of a sequence be computed together? */
   get keepsSequences(): boolean {
     return this.#members.some(({ requirement }) => requirement.keepsSequences ?? false);
+  }
+
+  /** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids than the vocabulary has. */
+  assertFits(vocabulary: number): void {
+    this.#members.forEach(({ name, requirement: { signal, studentTopK = 0 } }, index) => {
+      const longest = Math.max(signal?.topK ?? 0, studentTopK);
+      if (longest <= vocabulary) return;
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `losses[${index}] (${name}): a list of ${longest} ids exceeds the vocabulary of ${vocabulary}; set topK (k, rank) to at most ${vocabulary}`,
+        { field: `losses[${index}]`, limit: vocabulary },
+      );
+    });
   }
 
   /** Weights of the losses at a point of the run, in their order. */

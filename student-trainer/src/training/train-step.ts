@@ -5,7 +5,7 @@ import {
   type StudentModel,
 } from "../checkpoint/student-model.js";
 import { initialValues } from "../losses/initial-values.js";
-import type { LossSet, SignalRequirement, TeacherRequirement } from "../losses/loss-set.js";
+import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
 import { AdamW } from "../optim/adamw.js";
 import { clipFactor, globalNorm } from "../optim/gradient-norm.js";
@@ -188,21 +188,15 @@ export class TrainStep implements StepRunner {
   }
 }
 
-/** What rollouts must bring for the losses, at a point of the run; a list of more than V ids is all V. */
+/** What rollouts must bring for the losses, at a point of the run.
+ * @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids than the vocabulary has. */
 export function requirementAt(
   losses: LossSet,
   vocabulary: number,
   progress: number,
 ): SignalRequirement {
-  const cut = ({ spec, studentTopK, ...rest }: TeacherRequirement): TeacherRequirement => ({
-    ...rest,
-    spec: { ...spec, topK: Math.min(spec.topK, vocabulary) },
-    studentTopK: Math.min(studentTopK, vocabulary),
-  });
-  const { named, ...own } = losses.requirement(progress);
-  if (named === undefined) return cut(own);
-  const others = Object.entries(named).map(([name, each]) => [name, cut(each)] as const);
-  return { ...cut(own), named: Object.fromEntries(others) };
+  losses.assertFits(vocabulary);
+  return losses.requirement(progress);
 }
 
 function lengthOf({ prompt, response }: Rollout): number {

@@ -130,6 +130,7 @@ describe("the teacher's signal at the student", () => {
     });
     const oracle = await RolloutOracle.open(pair.studentDir, pair.teacherDir);
     let [kl, best, logProbability, count] = [0, 0, 0, 0];
+    let [accepted, sameFirst3, overlap5] = [0, 0, 0];
     for (const { row, response } of evaluated) {
       for (const [i, token] of response.tokens.entries()) {
         const context = Uint32Array.of(...row.prompt, ...response.tokens.subarray(0, i));
@@ -139,6 +140,10 @@ describe("the teacher's signal at the student", () => {
         kl += p.reduce((sum, logP, id) => sum + Math.exp(logP) * (logP - (q[id] ?? NaN)), 0);
         best += (p[token] ?? NaN) === Math.max(...p) ? 1 : 0;
         logProbability += p[token] ?? NaN;
+        accepted += p.reduce((sum, logP, id) => sum + Math.exp(Math.min(logP, q[id] ?? NaN)), 0);
+        const [theirs, own] = [order(p), order(q)];
+        sameFirst3 += theirs.slice(0, 3).join() === own.slice(0, 3).join() ? 1 : 0;
+        overlap5 += theirs.slice(0, 5).filter((id) => own.indexOf(id) < 5).length / 5;
         count++;
       }
     }
@@ -146,8 +151,16 @@ describe("the teacher's signal at the student", () => {
     assert.ok(Math.abs((measures.teacherKl ?? NaN) - kl / count) < 1e-4);
     assert.equal(measures.teacherAgreement, best / count);
     assert.ok(Math.abs((measures.teacherLogProbability ?? NaN) - logProbability / count) < 1e-4);
+    assert.ok(Math.abs((measures.draftAcceptance ?? NaN) - accepted / count) < 1e-4);
+    assert.equal(measures.consistencyAt3, sameFirst3 / count);
+    assert.ok(Math.abs((measures.overlapAt5 ?? NaN) - overlap5 / count) < 1e-9);
   });
 });
+
+/** Ids, the likeliest first. */
+function order(law: readonly number[]): number[] {
+  return [...law.keys()].sort((a, b) => (law[b] ?? NaN) - (law[a] ?? NaN) || a - b);
+}
 
 /** float64. */
 function logSoftmax(logits: Float32Array): number[] {

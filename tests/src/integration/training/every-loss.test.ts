@@ -88,6 +88,7 @@ describe("a training run", () => {
         name,
         ...(has("topK") && { topK: 5 }),
         ...(has("k") && { k: 3 }),
+        ...(has("rank") && { rank: 8 }),
         // Constant schedules, so that values of different steps are comparable.
         ...(has("phi") && { phi: 0.7, psi: 0.3 }),
         // θ would raise the loss.

@@ -30,6 +30,18 @@ describe("a set of losses", () => {
     });
   });
 
+  it("refuses a list of more ids than there are", () => {
+    const losses = lossSet({ name: "cross-entropy" }, { name: "rlkd", k: 5, topK: 12 });
+    losses.assertFits(12);
+    assert.throws(
+      () => losses.assertFits(11),
+      (error: unknown) =>
+        error instanceof TandemError &&
+        error.field === "losses[1]" &&
+        /a list of 12 ids exceeds the vocabulary of 11/.test(error.message),
+    );
+  });
+
   it("asks for a temperature once, however many losses use it", () => {
     const losses = lossSet(
       { name: "forward-kl", temperature: 2 },
