@@ -89,6 +89,7 @@ describe("a training run", () => {
         ...(has("topK") && { topK: 5 }),
         ...(has("k") && { k: 3 }),
         ...(has("rank") && { rank: 8 }),
+        ...(has("features") && { features: 4 }),
         // Constant schedules, so that values of different steps are comparable.
         ...(has("phi") && { phi: 0.7, psi: 0.3 }),
         // θ would raise the loss.
