@@ -54,6 +54,7 @@ export function fromPlainSignal(message: PlainSignal__Output, shape: PlainShape)
   const { from, count, vocabSize } = shape;
   const { topK, tauCount } = message;
   const signal: MutableSignal = { from, count, topK, tauCount };
+  assertPairs(message);
   readRowParts(message, signal);
   readRagged(message, signal);
   assertIds("top_ids", signal.topIds, vocabSize);
@@ -87,6 +88,22 @@ function readRowParts(message: PlainSignal__Output, signal: MutableSignal): void
   }
   if (signal.tauCount > 0 && signal.count > 0 && signal.taus === undefined) {
     damaged("taus", message.taus, `${signal.tauCount} temperatures per row`);
+  }
+}
+
+/** Parts that say nothing without another one. */
+const PAIRS = [
+  ["topIds", "topLogits"],
+  ["topLogits", "topIds"],
+  ["atLogits", "atOffsets"],
+  ["drawIds", "drawOffsets"],
+  ["drawCounts", "drawOffsets"],
+] as const;
+
+function assertPairs(message: PlainSignal__Output): void {
+  for (const [part, other] of PAIRS) {
+    if (message[part].length > 0 && message[other].length === 0)
+      damaged(part, message[part], `${other} beside it`);
   }
 }
 

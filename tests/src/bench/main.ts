@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   skd: () => import("./skd.js"),
   losses: () => import("./losses.js"),
   methods: () => import("./methods.js"),
+  fuzz: () => import("./fuzz.js"),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -1,4 +1,5 @@
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+import { mulberry32 } from "./mulberry32.js";
 
 export interface SignalShape {
   readonly seed: number;
@@ -61,16 +62,6 @@ export function randomSignal(shape: SignalShape): TeacherSignal {
         [0, 5].map((layer) => [layer, floats(n * 3).map((v) => (Math.round(v * 8) % 512) / 8)]),
       ),
     }),
-  };
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
 }
 
