@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { open, readFile, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 
 import { TandemError } from "../errors/tandem-error.js";
+import { findModelFile, readModelJson } from "../files/model-file.js";
 import { decodeWeights } from "./decode-weights.js";
 import { readBytes, readSafetensorsFile, type SafetensorsFile } from "./safetensors-file.js";
 import {
@@ -54,7 +55,7 @@ export class CheckpointWeights {
   find(name: string): WeightEntry | undefined {
     const entry = this.#entries.get(name) ?? this.#entries.get(withoutWrapper(name));
     if (entry === undefined) return undefined;
-    if (!(entry.dtype in WEIGHT_DTYPE_BYTES)) {
+    if (!Object.hasOwn(WEIGHT_DTYPE_BYTES, entry.dtype)) {
       throw new TandemError(
         "UNIMPLEMENTED",
         `weight "${name}" is stored as ${entry.dtype}; F32, F16 and BF16 are supported, so save an unquantised checkpoint`,
@@ -122,6 +123,10 @@ export class CheckpointWeights {
   }
 }
 
+const INDEX = "model.safetensors.index.json";
+/** Far above what is in use: a mixture of experts with 60,000 tensors has 6 MB. */
+const MAX_INDEX_BYTES = 128 << 20;
+
 const DIGEST_PIECE_BYTES = 8 << 20;
 
 function withoutWrapper(name: string): string {
@@ -130,37 +135,40 @@ function withoutWrapper(name: string): string {
 }
 
 async function openFiles(dir: string): Promise<SafetensorsFile[]> {
-  const single = join(dir, "model.safetensors");
-  if (await exists(single)) return [await readSafetensorsFile(single)];
-  const index = join(dir, "model.safetensors.index.json");
-  if (!(await exists(index))) {
+  const single = await findModelFile(dir, "model.safetensors");
+  if (single !== undefined) return [await readSafetensorsFile(single)];
+  const index = join(dir, INDEX);
+  const json = await readModelJson(dir, INDEX, MAX_INDEX_BYTES);
+  if (json === undefined) {
     throw new TandemError(
       "NOT_FOUND",
-      `${dir} has neither model.safetensors nor model.safetensors.index.json; only safetensors weights are read, so save the model with safe_serialization`,
+      `${dir} has neither model.safetensors nor ${INDEX}; only safetensors weights are read, so save the model with safe_serialization`,
       { field: "model" },
     );
   }
-  const weightMap = parseIndex(await readFile(index, "utf8"), index);
+  const weightMap = parseIndex(json, index);
   const files = new Map<string, SafetensorsFile>();
   for (const base of new Set(weightMap.values())) {
-    files.set(base, await readSafetensorsFile(join(dirname(index), base)));
+    files.set(base, await readSafetensorsFile((await findModelFile(dir, base)) ?? join(dir, base)));
   }
+  const present = new Map([...files].map(([base, { entries }]) => [base, namesOf(entries)]));
   for (const [name, base] of weightMap) {
-    const file = files.get(base)!;
-    if (!file.entries.some((entry) => entry.name === name)) {
-      throw damaged(file.path, `the index names the weight "${name}" in it, but it is not there`);
+    if (present.get(base)?.has(name) !== true) {
+      throw damaged(
+        join(dir, base),
+        `the index names the weight "${name}" in it, but it is not there`,
+      );
     }
   }
   return [...files.values()];
 }
 
-function parseIndex(text: string, path: string): Map<string, string> {
-  let map: unknown;
-  try {
-    map = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map;
-  } catch (cause) {
-    throw damaged(path, "the index is not JSON", cause);
-  }
+function namesOf(entries: readonly SafetensorsEntry[]): ReadonlySet<string> {
+  return new Set(entries.map(({ name }) => name));
+}
+
+function parseIndex(json: unknown, path: string): Map<string, string> {
+  const map = (json as { weight_map?: unknown } | null)?.weight_map;
   const pairs = typeof map === "object" && map !== null ? Object.entries(map) : [];
   // A base name only: an index must not reach outside its directory.
   if (
@@ -173,11 +181,4 @@ function parseIndex(text: string, path: string): Map<string, string> {
     );
   }
   return new Map(pairs);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

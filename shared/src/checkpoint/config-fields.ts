@@ -27,11 +27,11 @@ export class ConfigFields {
     return this.#json[field] != null;
   }
 
-  /** A whole number ≥ 1; null counts as absent. */
-  natural(field: string, fallback?: number): number {
+  /** A whole number from 1 to `limit`; null counts as absent. */
+  natural(field: string, limit: number, fallback?: number): number {
     const value = this.#json[field] ?? fallback;
-    if (!Number.isSafeInteger(value) || (value as number) < 1)
-      throw this.invalid(field, "must be a whole number ≥ 1");
+    if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > limit)
+      throw this.invalid(field, `must be a whole number from 1 to ${limit}`);
     return value as number;
   }
 

@@ -1,17 +1,17 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { TandemError } from "../errors/tandem-error.js";
+import { readModelJson } from "../files/model-file.js";
 import { ConfigFields } from "./config-fields.js";
 import type { Activation, Gpt2Config, LlamaConfig, ModelConfig } from "./model-config.js";
 import { parseRope } from "./parse-rope.js";
 
-const LLAMA_ARCHITECTURES: Readonly<Record<string, LlamaConfig["family"]>> = {
-  LlamaForCausalLM: "llama",
-  MistralForCausalLM: "mistral",
-  Qwen2ForCausalLM: "qwen2",
-  Qwen3ForCausalLM: "qwen3",
-};
+const LLAMA_ARCHITECTURES: ReadonlyMap<unknown, LlamaConfig["family"]> = new Map([
+  ["LlamaForCausalLM", "llama"],
+  ["MistralForCausalLM", "mistral"],
+  ["Qwen2ForCausalLM", "qwen2"],
+  ["Qwen3ForCausalLM", "qwen3"],
+]);
 const GPT2_ARCHITECTURES = ["GPT2LMHeadModel", "GPT2Model"];
 
 /** What `transformers` fills in where a checkpoint's config.json is silent: tied head, theta, context, eps. */
@@ -27,36 +27,34 @@ const DEFAULTS: Readonly<
   qwen3: { tied: false, theta: 10_000, context: 32_768, eps: 1e-6, headDim: 128 },
 };
 
-const ACTIVATIONS: Readonly<Record<string, Activation>> = {
-  silu: "silu",
-  swish: "silu",
-  gelu: "gelu",
-  gelu_new: "gelu_tanh",
-  gelu_pytorch_tanh: "gelu_tanh",
-  relu: "relu",
-};
+const ACTIVATIONS: ReadonlyMap<unknown, Activation> = new Map([
+  ["silu", "silu"],
+  ["swish", "silu"],
+  ["gelu", "gelu"],
+  ["gelu_new", "gelu_tanh"],
+  ["gelu_pytorch_tanh", "gelu_tanh"],
+  ["relu", "relu"],
+]);
+
+const MAX_CONFIG_BYTES = 4 << 20;
+
+/** Far above any model there is; what a config asks for is built before a weight is looked at. */
+const MAX_LAYERS = 1024;
+const MAX_WIDTH = 2 ** 20;
+const MAX_CONTEXT = 2 ** 27;
+/** Ids stay below 2^24, as on the wire. */
+const MAX_VOCABULARY = 2 ** 24 - 1;
 
 /** Reads `config.json` of a Hugging Face directory.
  * @throws TandemError NOT_FOUND without the file, DATA_LOSS when it is no JSON, else as `parseModelConfig`. */
 export async function readModelConfig(dir: string): Promise<ModelConfig> {
-  const path = join(dir, "config.json");
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new TandemError(
-      "NOT_FOUND",
-      `${path} cannot be read; --model wants a Hugging Face directory or hub id`,
-      {
-        cause,
-        field: "model",
-      },
-    );
-  });
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new TandemError("DATA_LOSS", `${path} is not JSON`, { cause, field: "model" });
-  }
-  return parseModelConfig(json);
+  const json = await readModelJson(dir, "config.json", MAX_CONFIG_BYTES);
+  if (json !== undefined) return parseModelConfig(json);
+  throw new TandemError(
+    "NOT_FOUND",
+    `${join(dir, "config.json")} does not exist; --model wants a Hugging Face directory or hub id`,
+    { field: "model" },
+  );
 }
 
 /** The content of config.json → a frozen `ModelConfig`.
@@ -68,36 +66,40 @@ export function parseModelConfig(json: unknown): ModelConfig {
   if (fields.raw("quantization_config") != null) {
     throw fields.unsupported("quantization_config", "weights must be plain F32, F16 or BF16");
   }
-  const llama = typeof architecture === "string" ? LLAMA_ARCHITECTURES[architecture] : undefined;
+  const llama = LLAMA_ARCHITECTURES.get(architecture);
   if (llama !== undefined) return Object.freeze(parseLlama(fields, llama));
   if (typeof architecture === "string" && GPT2_ARCHITECTURES.includes(architecture)) {
     return Object.freeze(parseGpt2(fields));
   }
   throw fields.unsupported(
     "architectures",
-    `supported are ${[...Object.keys(LLAMA_ARCHITECTURES), ...GPT2_ARCHITECTURES].join(", ")}`,
+    `supported are ${[...LLAMA_ARCHITECTURES.keys(), ...GPT2_ARCHITECTURES].join(", ")}`,
   );
 }
 
 function parseLlama(fields: ConfigFields, family: LlamaConfig["family"]): LlamaConfig {
   const defaults = DEFAULTS[family];
-  const heads = fields.natural("num_attention_heads");
-  const hiddenSize = fields.natural("hidden_size");
-  const kvHeads = fields.natural("num_key_value_heads", heads);
+  const heads = fields.natural("num_attention_heads", MAX_WIDTH);
+  const hiddenSize = fields.natural("hidden_size", MAX_WIDTH);
+  const kvHeads = fields.natural("num_key_value_heads", MAX_WIDTH, heads);
   if (heads % kvHeads !== 0)
     throw fields.invalid("num_key_value_heads", `must divide num_attention_heads ${heads}`);
-  const contextLength = fields.natural("max_position_embeddings", defaults.context);
+  const contextLength = fields.natural("max_position_embeddings", MAX_CONTEXT, defaults.context);
   refuseSlidingWindow(fields, contextLength);
-  const headDim = fields.natural("head_dim", defaults.headDim ?? Math.floor(hiddenSize / heads));
+  const headDim = fields.natural(
+    "head_dim",
+    MAX_WIDTH,
+    defaults.headDim ?? Math.floor(hiddenSize / heads),
+  );
   if (headDim % 2 !== 0) throw fields.invalid("head_dim", "must be even for rotary positions");
   const attentionBias = fields.flag("attention_bias", false);
   return {
     family,
     ...common(fields, { heads, hiddenSize, tied: defaults.tied }),
-    layers: fields.natural("num_hidden_layers"),
+    layers: fields.natural("num_hidden_layers", MAX_LAYERS),
     kvHeads,
     headDim,
-    intermediateSize: fields.natural("intermediate_size"),
+    intermediateSize: fields.natural("intermediate_size", MAX_WIDTH),
     contextLength,
     activation: activation(fields, "hidden_act", "silu"),
     normEps: fields.positive("rms_norm_eps", defaults.eps),
@@ -118,17 +120,21 @@ function parseGpt2(fields: ConfigFields): Gpt2Config {
     if (fields.flag(field, wanted) !== wanted)
       throw fields.unsupported(field, `only ${wanted} is supported`);
   }
-  const heads = fields.natural("n_head", 12);
-  const hiddenSize = fields.natural("n_embd", 768);
+  const heads = fields.natural("n_head", MAX_WIDTH, 12);
+  const hiddenSize = fields.natural("n_embd", MAX_WIDTH, 768);
   if (hiddenSize % heads !== 0) throw fields.invalid("n_head", `must divide n_embd ${hiddenSize}`);
   return {
     family: "gpt2",
     ...common(fields, { heads, hiddenSize, tied: true }),
-    layers: fields.natural("n_layer", 12),
+    layers: fields.natural("n_layer", MAX_LAYERS, 12),
     kvHeads: heads,
     headDim: hiddenSize / heads,
-    intermediateSize: fields.natural("n_inner", 4 * hiddenSize),
-    contextLength: fields.natural("n_positions", fields.natural("n_ctx", 1024)),
+    intermediateSize: fields.natural("n_inner", MAX_WIDTH, 4 * hiddenSize),
+    contextLength: fields.natural(
+      "n_positions",
+      MAX_CONTEXT,
+      fields.natural("n_ctx", MAX_CONTEXT, 1024),
+    ),
     activation: activation(fields, "activation_function", "gelu_new"),
     normEps: fields.positive("layer_norm_epsilon", 1e-5),
   };
@@ -141,7 +147,7 @@ function common(
   const eos = fields.raw("eos_token_id");
   const bos = fields.raw("bos_token_id");
   return {
-    vocabSize: fields.natural("vocab_size"),
+    vocabSize: fields.natural("vocab_size", MAX_VOCABULARY),
     hiddenSize,
     heads,
     tiedHead: fields.flag("tie_word_embeddings", tied),
@@ -155,9 +161,9 @@ function common(
 
 function activation(fields: ConfigFields, field: string, fallback: string): Activation {
   const name = fields.raw(field) ?? fallback;
-  const found = typeof name === "string" ? ACTIVATIONS[name] : undefined;
+  const found = ACTIVATIONS.get(name);
   if (found === undefined)
-    throw fields.unsupported(field, `supported are ${Object.keys(ACTIVATIONS).join(", ")}`);
+    throw fields.unsupported(field, `supported are ${[...ACTIVATIONS.keys()].join(", ")}`);
   return found;
 }
 

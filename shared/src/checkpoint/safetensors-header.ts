@@ -56,7 +56,9 @@ export function parseSafetensorsHeader(
   const entries: SafetensorsEntry[] = [];
   for (const [name, value] of Object.entries(table)) {
     if (name === "__metadata__") {
-      for (const [key, text] of Object.entries(value as object)) metadata[key] = String(text);
+      if (typeof value !== "object" || value === null)
+        throw damaged(file, "its __metadata__ is no object");
+      for (const [key, text] of Object.entries(value)) metadata[key] = String(text);
     } else {
       entries.push(parseEntry(name, value, { file, dataStart }));
     }
@@ -89,7 +91,7 @@ function parseEntry(
     throw damaged(file, `the entry "${name}" lacks a valid dtype, shape or data_offsets`);
   }
   const [begin, end] = range as [number, number];
-  const elementBytes = DTYPE_BYTES[dtype];
+  const elementBytes = Object.hasOwn(DTYPE_BYTES, dtype) ? DTYPE_BYTES[dtype] : undefined;
   if (elementBytes === undefined)
     throw damaged(file, `the entry "${name}" has the unknown dtype "${dtype}"`);
   const byteLength = shape.reduce((a, b) => a * b, elementBytes);

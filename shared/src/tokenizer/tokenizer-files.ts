@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { TandemError } from "../errors/tandem-error.js";
+import { readModelJson, readModelText } from "../files/model-file.js";
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -17,10 +17,15 @@ export interface TokenizerFiles {
   readonly chatTemplate?: string;
 }
 
+/** Far above what is in use: vocabularies of 256 k pieces have 35 MB, templates 20 kB. */
+const MAX_TOKENIZER_BYTES = 256 << 20;
+const MAX_TEMPLATE_BYTES = 1 << 20;
+
 /** Reads the tokenizer's files of a directory.
- * @throws TandemError NOT_FOUND without tokenizer.json, DATA_LOSS when a file is not JSON of the right kind. */
+ * @throws TandemError NOT_FOUND without tokenizer.json, DATA_LOSS when a file is not JSON of the right kind or too large,
+ * PERMISSION_DENIED for a link that leads out of the directory. */
 export async function readTokenizerFiles(dir: string): Promise<TokenizerFiles> {
-  const tokenizer = await readJson(join(dir, "tokenizer.json"));
+  const tokenizer = await readObject(dir, "tokenizer.json");
   if (tokenizer === undefined) {
     throw new TandemError(
       "NOT_FOUND",
@@ -28,8 +33,9 @@ export async function readTokenizerFiles(dir: string): Promise<TokenizerFiles> {
       { field: "model" },
     );
   }
-  const config = (await readJson(join(dir, "tokenizer_config.json"))) ?? {};
-  const chatTemplate = (await readText(join(dir, "chat_template.jinja"))) ?? templateOf(config);
+  const config = (await readObject(dir, "tokenizer_config.json")) ?? {};
+  const chatTemplate =
+    (await readModelText(dir, "chat_template.jinja", MAX_TEMPLATE_BYTES)) ?? templateOf(config);
   return { tokenizer, config, ...(chatTemplate === undefined ? {} : { chatTemplate }) };
 }
 
@@ -38,32 +44,17 @@ function templateOf(config: JsonObject): string | undefined {
   const { chat_template: template } = config;
   if (typeof template === "string") return template;
   if (!Array.isArray(template)) return undefined;
-  const named = (template as readonly JsonObject[]).find(({ name }) => name === "default");
+  const named = (template as readonly (JsonObject | null)[]).find(
+    (each) => each?.["name"] === "default",
+  );
   return typeof named?.["template"] === "string" ? named["template"] : undefined;
 }
 
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw new TandemError("NOT_FOUND", `cannot read ${path}`, { cause: error });
-  }
-}
-
-async function readJson(path: string): Promise<JsonObject | undefined> {
-  const text = await readText(path);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new TandemError("DATA_LOSS", `${path} is not JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+async function readObject(dir: string, name: string): Promise<JsonObject | undefined> {
+  const value = await readModelJson(dir, name, MAX_TOKENIZER_BYTES);
+  if (value === undefined) return undefined;
   if (typeof value === "object" && value !== null && !Array.isArray(value)) {
     return value as JsonObject;
   }
-  throw new TandemError("DATA_LOSS", `${path} should hold a JSON object`);
+  throw new TandemError("DATA_LOSS", `${join(dir, name)} should hold a JSON object`);
 }

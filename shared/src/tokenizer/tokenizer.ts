@@ -1,6 +1,6 @@
-import { Template } from "@huggingface/jinja";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { TandemError } from "../errors/tandem-error.js";
+import { ChatTemplate } from "./chat-template.js";
 import { type TokenizerIdentity, tokenizerIdentity } from "./fingerprint.js";
 import { type JsonObject, readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
 import { addedTokensOf, readVocabulary } from "./vocabulary.js";
@@ -35,7 +35,7 @@ export class Tokenizer {
   readonly #literal: boolean;
   readonly #pieces: readonly (string | undefined)[];
   readonly #special: ReadonlySet<number>;
-  readonly #template: Template | undefined;
+  readonly #template: ChatTemplate | undefined;
   readonly #config: JsonObject;
 
   constructor({ tokenizer, config, chatTemplate }: TokenizerFiles) {
@@ -44,7 +44,7 @@ export class Tokenizer {
     const added = addedTokensOf(tokenizer);
     this.#special = new Set(added.filter(({ special }) => special).map(({ id }) => id));
     this.#config = config;
-    this.#template = chatTemplate === undefined ? undefined : parseTemplate(chatTemplate);
+    this.#template = chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate);
     this.#literal = isLiteral(tokenizer);
     this.bosId = this.#idNamed("bos_token");
     this.eosId = this.#idNamed("eos_token");
@@ -132,19 +132,11 @@ export class Tokenizer {
         "the checkpoint has no chat template; add chat_template.jinja or give plain prompts",
       );
     }
-    try {
-      return this.#template.render({
-        messages,
-        add_generation_prompt: addGenerationPrompt,
-        ...this.#namedTokens(),
-      });
-    } catch (error) {
-      throw new TandemError(
-        "INVALID_ARGUMENT",
-        `the chat template refuses the messages: ${(error as Error).message}`,
-        { cause: error },
-      );
-    }
+    return this.#template.render({
+      messages,
+      add_generation_prompt: addGenerationPrompt,
+      ...this.#namedTokens(),
+    });
   }
 
   /** A chat up to where the assistant is to answer. */
@@ -190,16 +182,4 @@ function contentOf(token: JsonObject[string]): string | undefined {
   if (typeof token !== "object" || token === null || Array.isArray(token)) return undefined;
   const { content } = token as JsonObject;
   return typeof content === "string" ? content : undefined;
-}
-
-function parseTemplate(source: string): Template {
-  try {
-    return new Template(source);
-  } catch (error) {
-    throw new TandemError(
-      "UNIMPLEMENTED",
-      `the chat template does not parse: ${(error as Error).message}`,
-      { cause: error },
-    );
-  }
 }

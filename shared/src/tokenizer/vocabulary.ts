@@ -5,7 +5,7 @@ import type { JsonObject, Json } from "./tokenizer-files.js";
  * the largest id + 1.
  * @throws TandemError UNIMPLEMENTED for a model without a vocabulary, DATA_LOSS for one that is not as it should be. */
 export function readVocabulary(tokenizer: JsonObject): readonly (string | undefined)[] {
-  const model = tokenizer["model"] as JsonObject | undefined;
+  const model = tokenizer["model"] as JsonObject | null | undefined;
   const pieces: (string | undefined)[] = [];
   for (const [piece, id] of entriesOf(model)) put(pieces, piece, id);
   for (const { content, id } of addedTokensOf(tokenizer)) put(pieces, content, id);
@@ -13,11 +13,15 @@ export function readVocabulary(tokenizer: JsonObject): readonly (string | undefi
   return Array.from(pieces);
 }
 
-function entriesOf(model: JsonObject | undefined): [string, number][] {
+function entriesOf(model: JsonObject | null | undefined): [string, number][] {
   const vocab = model?.["vocab"];
   if (Array.isArray(vocab)) {
     // Unigram: [piece, score] in the order of ids
-    return (vocab as readonly (readonly [string, number])[]).map(([piece], id) => [piece, id]);
+    return (vocab as readonly Json[]).map((entry, id) => {
+      const piece = Array.isArray(entry) ? (entry as readonly Json[])[0] : undefined;
+      if (typeof piece !== "string") throw malformed(`no piece at id ${id}`);
+      return [piece, id];
+    });
   }
   if (typeof vocab === "object" && vocab !== null) {
     return Object.entries(vocab as JsonObject) as [string, number][];
@@ -32,7 +36,9 @@ const MAX_ID = 2 ** 24 - 2;
 
 function put(pieces: (string | undefined)[], piece: string, id: number): void {
   if (!(Number.isInteger(id) && id >= 0 && id <= MAX_ID)) {
-    throw malformed(`id ${id} for ${JSON.stringify(piece)}; ids are integers from 0 to ${MAX_ID}`);
+    throw malformed(
+      `id ${JSON.stringify(id)} for ${JSON.stringify(piece)}; ids are integers from 0 to ${MAX_ID}`,
+    );
   }
   pieces[id] = piece;
 }
@@ -51,9 +57,11 @@ export interface AddedTokenEntry {
 /** The added tokens of a tokenizer.json, by rising id. */
 export function addedTokensOf(tokenizer: JsonObject): AddedTokenEntry[] {
   const list = tokenizer["added_tokens"];
-  const entries = Array.isArray(list) ? (list as readonly JsonObject[]) : [];
+  const entries = Array.isArray(list) ? (list as readonly (JsonObject | null)[]) : [];
   return entries
-    .map(({ id, content, special, lstrip, rstrip, single_word: singleWord, normalized }) => {
+    .map((entry) => {
+      const { id, content, ...rest } = entry ?? {};
+      const { special, lstrip, rstrip, single_word: singleWord, normalized } = rest;
       if (typeof content !== "string" || typeof id !== "number") {
         throw malformed("an added token without content or id");
       }

@@ -94,7 +94,6 @@ function readRowParts(message: PlainSignal__Output, signal: MutableSignal): void
 /** Parts that say nothing without another one. */
 const PAIRS = [
   ["topIds", "topLogits"],
-  ["topLogits", "topIds"],
   ["atLogits", "atOffsets"],
   ["drawIds", "drawOffsets"],
   ["drawCounts", "drawOffsets"],
