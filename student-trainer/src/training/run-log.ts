@@ -22,8 +22,12 @@ export interface StepRecord extends StepTiming {
   readonly tokens: number;
   /** Fraction of the batch's judged draft tokens that the teacher accepted; absent when none was judged. */
   readonly acceptance?: number;
+  /** The same by response position, in buckets that double: 0, 1, 2–3, 4–7 … */
+  readonly acceptanceAt?: readonly number[];
   /** Fraction of the minibatch's tokens that the teacher wrote. */
   readonly teacherShare: number;
+  /** The same by response position, in those buckets; only where drafts were judged. */
+  readonly teacherShareAt?: readonly number[];
 }
 
 /** What a clock says, and therefore differs from run to run. */

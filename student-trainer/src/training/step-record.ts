@@ -1,5 +1,6 @@
 import { AUTHOR, type Rollout, type RolloutBatch } from "../rollout/rollout.js";
 import type { StepRecord } from "./run-log.js";
+import { acceptanceByPosition, teacherShareByPosition } from "./share-by-position.js";
 import type { StepResult } from "./step-runner.js";
 
 /** The sequences of one optimizer step. */
@@ -41,13 +42,24 @@ export function toStepRecord({
     gradNorm: result.gradNorm,
     learningRate: result.learningRate,
     tokens: result.tokens,
-    ...(judged > 0 && { acceptance: accepted / judged }),
+    ...(judged > 0 && {
+      acceptance: accepted / judged,
+      acceptanceAt: acceptanceByPosition(batch.rollouts).map(rounded),
+    }),
     teacherShare: teacherShare(minibatch.rollouts),
+    ...(judged > 0 && {
+      teacherShareAt: teacherShareByPosition(minibatch.rollouts).map(rounded),
+    }),
     tokensPerSecond: timing.seconds > 0 ? result.tokens / timing.seconds : 0,
     teacherWaitMs: timing.teacherWaitMs,
     seconds: timing.seconds,
     rolloutSeconds: timing.rolloutSeconds,
   };
+}
+
+/** Four digits are plenty for a curve. */
+function rounded(share: number): number {
+  return Math.round(share * 1e4) / 1e4;
 }
 
 function teacherShare(rollouts: readonly Rollout[]): number {
