@@ -69,7 +69,7 @@ function createNotes(note: (text: string) => void): (event: TeacherEvent) => voi
       case "retry":
         if (performance.now() - last < NOTE_EVERY_MS) return;
         last = performance.now();
-        return note(`the teacher at ${event.address} does not answer: ${why(event.error)}`);
+        return note(`waiting for the teacher at ${event.address}: ${why(event.error)}`);
       default:
         return unreachable(event);
     }
