@@ -6,10 +6,14 @@ import type { LowerRules } from "./lower-rule.js";
 import type { Lowering } from "./lowering.js";
 import { lowerQuantizedMatmul } from "./quantized-matmul.js";
 
-function lowerMatmul(lowering: Lowering, { inputs, attributes }: NodeOf<"matmul">): string {
-  const [a, b] = inputs as readonly [GraphTensor, GraphTensor];
+function lowerMatmul(
+  lowering: Lowering,
+  { inputs, outputs, attributes }: NodeOf<"matmul">,
+): string {
+  const [x, b] = inputs as readonly [GraphTensor, GraphTensor];
   const weight = lowering.quantizedOf(b);
-  if (weight !== undefined) return lowerQuantizedMatmul(lowering, a, weight);
+  if (weight !== undefined)
+    return lowerQuantizedMatmul(lowering, { x, weight, y: outputs[0] as GraphTensor });
   const operands = lowering.namesOf(inputs);
   const { transA, transB } = attributes;
   if (!transA && !transB) return lowering.emit("MatMul", operands);

@@ -44,7 +44,7 @@ export function lowerGraph(graph: Graph): OnnxModel {
     inputs: inputs.map((node) => node.attributes),
     outputs: graph.outputs.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
     initializers: lowering.initializers,
-    nodes: nameOutputs(lowering, graph.outputs),
+    nodes: withoutDead(nameOutputs(lowering, graph.outputs), graph.outputs),
   };
 }
 
@@ -143,4 +143,18 @@ function nameOutputs(lowering: Lowering, outputs: readonly GraphOutput[]): reado
     };
   });
   return [...nodes, ...identities];
+}
+
+/** What a rule has emitted and another one then did without; onnxruntime would compute it. */
+function withoutDead(
+  nodes: readonly OnnxNode[],
+  outputs: readonly GraphOutput[],
+): readonly OnnxNode[] {
+  const needed = new Set(outputs.map(({ name }) => name));
+  const live = nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((output) => needed.has(output))) return false;
+    for (const input of node.inputs) needed.add(input);
+    return true;
+  });
+  return live.toReversed();
 }

@@ -26,6 +26,12 @@ export interface QuantizedWeight {
   readonly bytes: QuantizedBytes;
 }
 
+/** value [N,·] times scale [N]. */
+export interface ScaledRows {
+  readonly value: string;
+  readonly scale: string;
+}
+
 /** Collects ONNX nodes while a graph is lowered. Equal nodes are emitted once. */
 export class Lowering {
   readonly nodes: OnnxNode[] = [];
@@ -34,6 +40,7 @@ export class Lowering {
   /** Half-precision parameters by the name of their bytes: widened where a float32 operand is wanted, which few may be. */
   readonly #halves = new Map<GraphTensor, string>();
   readonly #quantized = new Map<GraphTensor, QuantizedWeight>();
+  readonly #scaled = new Map<GraphTensor, ScaledRows>();
   readonly #emitted = new Map<string, readonly string[]>();
   readonly #needed: ReadonlySet<string>;
   /** What a reshaped value was reshaped from. */
@@ -111,6 +118,15 @@ export class Lowering {
   /** The bytes of a half-precision parameter, for rules that do with fewer than all of its values. */
   halfOf(tensor: GraphTensor): string | undefined {
     return this.#halves.get(tensor);
+  }
+
+  /** Notes that a tensor is the product of an unscaled value with a scale per row. */
+  bindScaled(tensor: GraphTensor, parts: ScaledRows): void {
+    this.#scaled.set(tensor, parts);
+  }
+
+  scaledOf(tensor: GraphTensor): ScaledRows | undefined {
+    return this.#scaled.get(tensor);
   }
 
   bindQuantized(tensor: GraphTensor, weight: QuantizedWeight): void {

@@ -4,17 +4,22 @@ import type { BlockBits, Int8Columns } from "../../tensor/op-attributes.js";
 import type { GraphTensor } from "../graph.js";
 import type { Lowering, QuantizedWeight } from "./lowering.js";
 
-/** The product of x [N,in] with a weight in few bits: [N,out]. */
-export function lowerQuantizedMatmul(
-  lowering: Lowering,
-  x: GraphTensor,
-  { name, bytes }: QuantizedWeight,
-): string {
+interface Product {
+  /** [N,in]. */
+  readonly x: GraphTensor;
+  readonly weight: QuantizedWeight;
+  /** [N,out]. */
+  readonly y: GraphTensor;
+}
+
+/** The product of rows with a weight in few bits. */
+export function lowerQuantizedMatmul(lowering: Lowering, product: Product): string {
+  const { bytes, name } = product.weight;
   switch (bytes.kind) {
     case "int8":
-      return lowerInt8(lowering, x, { name, bytes });
+      return lowerInt8(lowering, product, { name, bytes });
     case "blocks":
-      return lowerBlocks(lowering, x, { name, bytes });
+      return lowerBlocks(lowering, product.x, { name, bytes });
     default:
       return unreachable(bytes);
   }
@@ -24,12 +29,16 @@ export function lowerQuantizedMatmul(
  * once, so products of the same x share its quantisation. */
 function lowerInt8(
   lowering: Lowering,
-  x: GraphTensor,
+  { x, y }: Product,
   { name, bytes }: { name: string; bytes: Int8Columns },
 ): string {
   const width = x.shape.at(-1) as number;
   const outputs = bytes.scales.length / 4;
-  const { values, scale } = quantizeRows(lowering, rotate(lowering, x, bytes.rotation));
+  const rows = unscaledRows(lowering, x);
+  const { values, scale } = quantizeRows(
+    lowering,
+    rotate(lowering, rows.value, { width, block: bytes.rotation }),
+  );
   const product = lowering.emit(
     "MatMulIntegerToFloat",
     [
@@ -41,14 +50,33 @@ function lowerInt8(
     ],
     { domain: "com.microsoft" },
   );
-  return lowering.emit("Mul", [product, lowering.emit("Unsqueeze", [scale, lowering.ints([1])])]);
+  const wholeScale = rows.scale === undefined ? scale : lowering.emit("Mul", [scale, rows.scale]);
+  lowering.bindScaled(y, { value: product, scale: wholeScale });
+  return lowering.emit("Mul", [
+    product,
+    lowering.emit("Unsqueeze", [wholeScale, lowering.ints([1])]),
+  ]);
+}
+
+/** Rows are stretched to 8 bits anyhow: where x = a·(b·scale), it suffices to multiply a·b, and the scale joins that of the result. */
+function unscaledRows(
+  lowering: Lowering,
+  x: GraphTensor,
+): { readonly value: string; readonly scale?: string } {
+  const [a, b] = x.node.inputs;
+  const scaled = x.node.kind === "mul" ? lowering.scaledOf(b as GraphTensor) : undefined;
+  if (scaled === undefined) return { value: lowering.nameOf(x) };
+  const value = lowering.emit("Mul", [lowering.nameOf(a as GraphTensor), scaled.value]);
+  return { value, scale: scaled.scale };
 }
 
 /** Mixes neighbouring inputs by a Hadamard matrix, which spreads outliers over the block. */
-function rotate(lowering: Lowering, x: GraphTensor, block: number): string {
-  const value = lowering.nameOf(x);
+function rotate(
+  lowering: Lowering,
+  value: string,
+  { width, block }: { readonly width: number; readonly block: number },
+): string {
   if (block === 1) return value;
-  const width = x.shape.at(-1) as number;
   const matrix = lowering.constant("f32", [block, block], hadamardMatrix(block));
   const blocks = lowering.emit("Reshape", [value, lowering.ints([-1, block])]);
   const rotated = lowering.emit("MatMul", [blocks, matrix]);
