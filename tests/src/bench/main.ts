@@ -13,6 +13,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   train: () => import("./train.js"),
   skd: () => import("./skd.js"),
   losses: () => import("./losses.js"),
+  reuse: () => import("./reuse.js"),
   methods: () => import("./methods.js"),
   fuzz: () => import("./fuzz.js"),
 };
