@@ -41,13 +41,18 @@ function resolveConfig(line: CommandLine): ServerConfig {
   }
 }
 
+/** The configuration as a log may have it. */
+function withoutPassword(config: ServerConfig): ServerConfig {
+  return { ...config, storeRedisUrl: config.storeRedisUrl.replace(/:[^:@/]*@/, ":***@") };
+}
+
 async function serve(config: ServerConfig): Promise<void> {
   const logger = createLogger({
     name: "teacher-server",
     level: config.logLevel,
     format: config.logFormat,
   });
-  logger.info({ event: "config.resolved", config }, "configuration");
+  logger.info({ event: "config.resolved", config: withoutPassword(config) }, "configuration");
   const interrupted = new Promise<NodeJS.Signals>((resolve) => {
     let asked = false;
     const onSignal = (signal: NodeJS.Signals): void => {

@@ -20,6 +20,7 @@ import { createTeacherHandlers } from "./grpc/teacher-handlers.js";
 import { TlsCredentials } from "./grpc/tls-credentials.js";
 import { HttpServer } from "./metrics/http-server.js";
 import { Metrics } from "./metrics/metrics.js";
+import { openStore } from "./store/open-store.js";
 import { MAX_MESSAGE_BYTES, TeacherService } from "./teacher-service.js";
 
 const SERVER_VERSION = "0.1.0";
@@ -48,6 +49,14 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   const gate = createGate(config, logger, calls);
   const audit = config.auditLog === "" ? undefined : new AuditLog(config.auditLog, logger);
   const metrics = createMetrics(() => ({ service, engine, calls }));
+  const store = await openStore({
+    memoryBytes: config.storeMemoryBytes,
+    path: config.storePath,
+    diskBytes: config.storeBytes,
+    redisUrl: config.storeRedisUrl,
+    logger,
+    observer: metrics.storeObserver(),
+  });
   const service: TeacherService = new TeacherService({
     config,
     modelName,
@@ -57,6 +66,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     logger,
     stepObserver: metrics,
     callObserver: metrics.observer(),
+    store,
   });
   const grpc = new GrpcServer({
     handlers: createTeacherHandlers({
@@ -124,6 +134,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     gate.close();
     service.close();
     await Promise.all([grpc.close(), http.close(), engine.close()]);
+    await store?.close();
     await audit?.close();
   };
   let description: EngineDescription;
@@ -201,6 +212,8 @@ function createMetrics(sources: () => MetricSources): Metrics {
     kvEvictions: () => sources().service.pool?.evictions ?? 0,
     sharedPositions: () => sources().service.loop?.sharedPositions ?? 0,
     prefixBlocks: () => sources().service.prefixes?.storedBlocks ?? 0,
+    coalescedItems: () => sources().service.loop?.coalescedJobs ?? 0,
+    storeMemoryBytes: () => sources().service.storeMemoryBytes,
     prefixEvictions: () => sources().service.prefixes?.evictions ?? 0,
     engineRestarts: () => sources().engine.restarts,
     engineUp: () => sources().engine.up,

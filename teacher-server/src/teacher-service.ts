@@ -12,6 +12,7 @@ import type { EngineStep, EngineStepResult } from "./scheduler/engine-step.js";
 import { StepLoop, type StepObserver } from "./engine/step-loop.js";
 import { Scheduler } from "./scheduler/scheduler.js";
 import { KvPool } from "./sessions/kv-pool.js";
+import type { SignalStore } from "./store/signal-store.js";
 import { PrefixTree } from "./sessions/prefix-tree.js";
 
 /** 1 MiB, stated in the contract. */
@@ -31,6 +32,7 @@ export interface TeacherServiceOptions {
   readonly logger: Logger;
   readonly stepObserver: StepObserver;
   readonly callObserver: CallObserver;
+  readonly store: SignalStore | undefined;
 }
 
 /** The teacher behind the gRPC handlers: scheduler, KV account and step loop around whatever computes steps. */
@@ -59,6 +61,10 @@ export class TeacherService {
 
   get pool(): KvPool | undefined {
     return this.#pool;
+  }
+
+  get storeMemoryBytes(): number {
+    return this.#options.store?.memoryBytes ?? 0;
   }
 
   get prefixes(): PrefixTree | undefined {
@@ -138,7 +144,7 @@ export class TeacherService {
   }
 
   #build(description: EngineDescription): void {
-    const { config, clock, logger, run, stepObserver, callObserver } = this.#options;
+    const { config, clock, logger, run, stepObserver, callObserver, store } = this.#options;
     const pool = new KvPool({
       limitBytes: config.kvCacheMemoryBytes,
       cacheBytes: (maxLength) => kvBytes(description, maxLength),
@@ -163,6 +169,12 @@ export class TeacherService {
       limits: toLimits(config, description),
       loop,
       pool,
+      teacher: {
+        weightsDigest: description.weights.digest,
+        numericsId: description.numericsId,
+        vocabSize: description.vocabSize,
+      },
+      store,
       clock,
       logger,
       observer: callObserver,

@@ -7,6 +7,8 @@ import type { ClientIdentity } from "../auth/identity.js";
 import type { StepLoop } from "../engine/step-loop.js";
 import type { JobUsage } from "../scheduler/job.js";
 import type { KvPool } from "../sessions/kv-pool.js";
+import type { SignalStore } from "../store/signal-store.js";
+import type { TeacherIdentity } from "../store/signal-key.js";
 
 export type Method = "Describe" | "Score" | "Interleave" | "Generate";
 
@@ -32,6 +34,10 @@ export interface CallContext {
   readonly limits: ServerLimits;
   readonly loop: StepLoop;
   readonly pool: KvPool;
+  /** What answers depend on beside the request. */
+  readonly teacher: TeacherIdentity;
+  /** Finished signals; absent when none is configured. */
+  readonly store: SignalStore | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: CallObserver;
@@ -52,6 +58,8 @@ export interface CallStream<M> {
   readonly budget: Budget;
   /** The gRPC deadline on the clock's scale; Infinity without one. */
   readonly deadlineMs: number;
+  /** Whether the client leaves unread what it was sent. */
+  readonly isCongested: () => boolean;
   readonly send: (message: M) => void;
   /** Everything asked for on a half-closed stream has been answered. */
   readonly end: () => void;
@@ -67,6 +75,8 @@ export interface LiveCall {
   readonly drain: () => void;
   /** Ends the leases of sessions that nobody has spoken to. */
   readonly expireLeases: () => void;
+  /** The client reads again what it is sent. */
+  readonly resume?: () => void;
 }
 
 export function drainingError(): TandemError {

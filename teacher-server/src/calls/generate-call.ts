@@ -8,7 +8,7 @@ import {
   type ValidGeneration,
   type ValidPrompt,
 } from "../admission/admit-generate.js";
-import type { JobUsage } from "../scheduler/job.js";
+import { NO_USAGE, type JobUsage } from "../scheduler/job.js";
 import type { JobProgress } from "../scheduler/scheduler.js";
 import { itemDeadline, type CallContext, type CallStream, type LiveCall } from "./call-context.js";
 import { Outbox } from "./outbox.js";
@@ -31,14 +31,6 @@ interface Writing {
   job: number;
   usage: JobUsage;
 }
-
-const NO_USAGE: JobUsage = {
-  computedPositions: 0,
-  prefillPositions: 0,
-  reusedPositions: 0,
-  queueMs: 0,
-  computeMs: 0,
-};
 
 /** One Generate call: every sequence has one job per token, so that sequences join and leave at every step. */
 export class GenerateCall implements LiveCall {
@@ -202,6 +194,7 @@ function addUsage(a: JobUsage, b: JobUsage): JobUsage {
     computedPositions: a.computedPositions + b.computedPositions,
     prefillPositions: a.prefillPositions + b.prefillPositions,
     reusedPositions: a.reusedPositions + b.reusedPositions,
+    savedPositions: a.savedPositions + b.savedPositions,
     queueMs: a.queueMs + b.queueMs,
     computeMs: a.computeMs + b.computeMs,
   };

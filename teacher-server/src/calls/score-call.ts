@@ -3,8 +3,9 @@ import type { ScoreItem__Output } from "@tandem/proto/gen/tandem/v1/ScoreItem.js
 import type { ScoreRequest__Output } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
 import type { ScoreResult } from "@tandem/proto/gen/tandem/v1/ScoreResult.js";
 import { admitScoreItem, type ValidScoreItem } from "../admission/admit-score.js";
-import type { HeadWish } from "../scheduler/engine-step.js";
-import type { JobProgress } from "../scheduler/scheduler.js";
+import type { EncodedFrame, HeadWish } from "../scheduler/engine-step.js";
+import { NO_USAGE, type JobUsage } from "../scheduler/job.js";
+import { signalKey } from "../store/signal-key.js";
 import {
   drainingError,
   itemDeadline,
@@ -14,6 +15,7 @@ import {
 } from "./call-context.js";
 import { Outbox } from "./outbox.js";
 import { ANSWER_OVERHEAD_BYTES, packFrames } from "./pack-frames.js";
+import { StoreLookups } from "./store-lookups.js";
 import { toItemError, toWireUsage } from "./to-wire.js";
 
 /** What a Score stream writes. */
@@ -22,17 +24,28 @@ export interface ScoreAnswers {
   readonly errors: ReturnType<typeof toItemError>[];
 }
 
-interface ItemInFlight {
-  readonly job: number;
-  readonly cache: number;
+interface ScoreProgress {
+  readonly frames: readonly EncodedFrame[];
+  readonly done: boolean;
+  readonly usage: JobUsage;
 }
 
-/** One Score stream: every item is a job of its own with a cache that lives as long as the item. */
+interface ItemInFlight {
+  readonly item: ValidScoreItem;
+  readonly key: Buffer;
+  readonly cache: number;
+  readonly arrivedMs: number;
+  /** Absent while the store is asked. */
+  job?: number;
+}
+
+/** One Score stream. What the store has is answered from there; every other item is a job of its own with a cache that lives as long as the item. */
 export class ScoreCall implements LiveCall {
   readonly #context: CallContext;
   readonly #stream: CallStream<ScoreAnswers>;
   readonly #outbox: Outbox<ScoreAnswers>;
   readonly #items = new Map<number, ItemInFlight>();
+  readonly #lookups: StoreLookups | undefined;
   #inputEnded = false;
   #draining = false;
   #ended = false;
@@ -45,6 +58,8 @@ export class ScoreCall implements LiveCall {
       send: stream.send,
       limitBytes: context.limits.maxMessageBytes,
     });
+    const { store } = context;
+    this.#lookups = store && new StoreLookups({ store, isCongested: stream.isCongested });
   }
 
   receive(request: ScoreRequest__Output): void {
@@ -65,11 +80,17 @@ export class ScoreCall implements LiveCall {
 
   /** The stream is gone: nothing of it is computed any more. */
   close(): void {
+    this.#lookups?.close();
     for (const { job, cache } of this.#items.values()) {
-      this.#context.loop.cancel(job);
+      if (job !== undefined) this.#context.loop.cancel(job);
       this.#context.pool.free(cache);
     }
     this.#items.clear();
+  }
+
+  /** The client reads again. */
+  resume(): void {
+    this.#lookups?.resume();
   }
 
   /** Items have timeouts, not leases. */
@@ -81,7 +102,7 @@ export class ScoreCall implements LiveCall {
       this.#assertRoom(raw.id);
       const item = admitScoreItem(raw, this.#context.limits);
       this.#stream.budget.admit(item.tokens.length);
-      this.#submit(item);
+      this.#begin(item);
     } catch (caught) {
       this.#refuse(raw.id, TandemError.from(caught));
     }
@@ -109,11 +130,24 @@ export class ScoreCall implements LiveCall {
     }
   }
 
-  #submit(item: ValidScoreItem): void {
-    const { loop, clock, nextCache } = this.#context;
-    const cache = nextCache();
+  #begin(item: ValidScoreItem): void {
+    const { clock, nextCache, teacher } = this.#context;
+    const key = signalKey(teacher, item);
+    const inFlight = { item, key, cache: nextCache(), arrivedMs: clock.now() };
+    this.#items.set(item.id, inFlight);
+    if (this.#lookups === undefined) return this.#submit(inFlight);
+    this.#lookups.add(key, (frames) => {
+      // Cancelled meanwhile, and perhaps followed by another with its id.
+      if (this.#items.get(item.id) !== inFlight) return;
+      if (frames === undefined) this.#submit(inFlight);
+      else this.#answer(item.id, { frames, done: true, usage: this.#usageOfStored(inFlight) });
+    });
+  }
+
+  #submit(inFlight: ItemInFlight): void {
+    const { item, key, cache, arrivedMs } = inFlight;
     const end = item.from + item.rows - 1;
-    const job = loop.submit(
+    inFlight.job = this.#context.loop.submit(
       {
         client: this.#stream.client,
         kind: "score",
@@ -123,22 +157,30 @@ export class ScoreCall implements LiveCall {
         head: headOf(item),
         encoding: item.signal.encoding,
         atomic: false,
+        identity: key.toString("latin1"),
         maxLength: end,
-        deadlineMs: itemDeadline(clock.now(), item.timeoutMs, this.#stream.deadlineMs),
+        deadlineMs: itemDeadline(arrivedMs, item.timeoutMs, this.#stream.deadlineMs),
       },
       {
-        onProgress: (progress) => this.#progress(item.id, progress),
+        onProgress: ({ result: { frames }, done, usage, answer }) => {
+          if (answer !== undefined) this.#context.store?.put(key, answer);
+          this.#answer(item.id, { frames, done, usage });
+        },
         onFailure: (error) => this.#fail(item.id, error),
       },
     );
-    this.#items.set(item.id, { job, cache });
   }
 
-  #progress(id: number, { result, done, usage }: JobProgress): void {
-    const groups = packFrames(
-      result.frames,
-      this.#context.limits.maxMessageBytes - ANSWER_OVERHEAD_BYTES,
-    );
+  #usageOfStored({ item, arrivedMs }: ItemInFlight): JobUsage {
+    return {
+      ...NO_USAGE,
+      savedPositions: item.from + item.rows - 1,
+      queueMs: this.#context.clock.now() - arrivedMs,
+    };
+  }
+
+  #answer(id: number, { frames: all, done, usage }: ScoreProgress): void {
+    const groups = packFrames(all, this.#context.limits.maxMessageBytes - ANSWER_OVERHEAD_BYTES);
     groups.forEach(({ frames, sizeBytes }, i) => {
       const last = done && i === groups.length - 1;
       const answer: ScoreResult = {
@@ -159,7 +201,7 @@ export class ScoreCall implements LiveCall {
   #cancel(id: number): void {
     const item = this.#items.get(id);
     if (item === undefined) return;
-    this.#context.loop.cancel(item.job);
+    if (item.job !== undefined) this.#context.loop.cancel(item.job);
     this.#fail(id, new TandemError("CANCELLED", `item ${id} was cancelled`));
   }
 

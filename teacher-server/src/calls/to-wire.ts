@@ -22,6 +22,7 @@ export function toWireUsage(usage: JobUsage): Usage {
     computedPositions: usage.computedPositions,
     prefillPositions: usage.prefillPositions,
     reusedPositions: usage.reusedPositions,
+    savedPositions: usage.savedPositions,
     queueMs: usage.queueMs,
     computeMs: usage.computeMs,
   };

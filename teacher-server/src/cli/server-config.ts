@@ -139,6 +139,26 @@ export const serverConfigSchema = z.strictObject({
     .min(0)
     .default(512 * MIB)
     .describe("memory of what is kept for them, beside the KV caches"),
+  storeMemoryBytes: z
+    .number()
+    .int()
+    .min(0)
+    .default(256 * MIB)
+    .describe("finished Score answers kept in memory; equal requests get them again; 0 = none"),
+  storePath: z
+    .string()
+    .default("")
+    .describe("directory of finished answers on disk, which outlive the server; default: none"),
+  storeBytes: z
+    .number()
+    .int()
+    .min(1)
+    .default(16 * 1024 * MIB)
+    .describe("what they may take there; the least recently used go first"),
+  storeRedisUrl: z
+    .string()
+    .default("")
+    .describe("a Redis in which several servers share them (redis://host:6379); needs ioredis"),
   threads: z
     .number()
     .int()

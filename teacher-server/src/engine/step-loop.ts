@@ -55,6 +55,10 @@ export class StepLoop {
     return this.#options.scheduler.sharedPositions;
   }
 
+  get coalescedJobs(): number {
+    return this.#options.scheduler.coalescedJobs;
+  }
+
   /** Nothing waits and nothing is computed. */
   get idle(): boolean {
     return this.#options.scheduler.jobCount === 0 && !this.#running;

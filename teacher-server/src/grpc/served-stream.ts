@@ -43,6 +43,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
   readonly #writer: StreamWriter<M>;
   #live: C | undefined;
   #open = true;
+  #congested = false;
 
   private constructor(
     { calls, ...options }: StreamOptions,
@@ -120,6 +121,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
       identity,
       budget,
       deadlineMs: toClock(call.getDeadline(), this.#context),
+      isCongested: () => this.#congested,
       send: (message) => this.#send(message),
       end: () =>
         this.#writer.finish(() => {
@@ -169,8 +171,11 @@ export class ServedStream<M extends object, C extends LiveCall> {
 
   /** A client that does not read its answers is computed for no more, and nothing more is taken from it. */
   #setCongested(congested: boolean): void {
+    this.#congested = congested;
     this.#context.loop.setPaused(this.#client, congested);
-    if (this.#open) this.#plan.setReading?.(!congested);
+    if (!this.#open) return;
+    this.#plan.setReading?.(!congested);
+    if (!congested) this.#live?.resume?.();
   }
 
   #forget(): void {

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { CallObserver } from "../calls/call-context.js";
 import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
+import type { StoreObserver } from "../store/signal-store.js";
 
 /** Seconds from a fast draft on a tiny model to a long prefill. */
 const SECONDS_BUCKETS = [
@@ -19,6 +20,8 @@ export interface GaugeSources {
   readonly sharedPositions: () => number;
   readonly prefixBlocks: () => number;
   readonly prefixEvictions: () => number;
+  readonly coalescedItems: () => number;
+  readonly storeMemoryBytes: () => number;
   readonly engineRestarts: () => number;
   readonly engineUp: () => boolean;
 }
@@ -93,6 +96,21 @@ export class Metrics {
     "Positions taken over from the KV cache.",
     [],
   );
+  readonly #saved = this.#counter(
+    "teacher_saved_positions_total",
+    "Positions of items that were answered from the store, or with an equal item's answer.",
+    [],
+  );
+  readonly #storeLookups = this.#counter(
+    "teacher_store_lookups_total",
+    "Score items looked for in the store of finished signals, by where they were found: memory, disk, redis or miss.",
+    ["outcome"],
+  );
+  readonly #storeCorrupt = this.#counter(
+    "teacher_store_corrupt_total",
+    "Entries of the store that were damaged and computed again.",
+    ["tier"],
+  );
   readonly #payload = this.#counter(
     "teacher_payload_bytes_total",
     "Bytes of encoded signal frames.",
@@ -158,6 +176,16 @@ export class Metrics {
       sources.prefixEvictions,
     );
     this.#scraped(
+      "teacher_coalesced_items",
+      "Items that got the answer of an equal one that was being computed, since the start.",
+      sources.coalescedItems,
+    );
+    this.#scraped(
+      "teacher_store_memory_bytes",
+      "Bytes of finished signals in memory.",
+      sources.storeMemoryBytes,
+    );
+    this.#scraped(
       "teacher_engine_restarts",
       "Restarts of the engine process since the start.",
       sources.engineRestarts,
@@ -204,6 +232,7 @@ export class Metrics {
         this.#queueWait.observe({ method }, usage.queueMs / 1000);
         this.#itemCompute.observe({ method }, usage.computeMs / 1000);
         this.#reused.inc(usage.reusedPositions);
+        this.#saved.inc(usage.savedPositions);
       },
       onDraft: ({ offered, accepted, replaced, replay }) => {
         if (replay) return;
@@ -214,6 +243,13 @@ export class Metrics {
       onStale: () => this.#stales.inc(),
       onPositions: (kind, count) => this.#positions.inc({ kind }, count),
       onSessions: (change) => this.#sessions.inc(change),
+    };
+  }
+
+  storeObserver(): StoreObserver {
+    return {
+      onLookup: (outcome) => this.#storeLookups.inc({ outcome }),
+      onCorrupt: (tier) => this.#storeCorrupt.inc({ tier }),
     };
   }
 

@@ -18,6 +18,8 @@ export interface Job {
   readonly encoding: SignalEncoding;
   /** All laws must come out of one step (drafts, generation); otherwise they may come in pieces. */
   readonly atomic: boolean;
+  /** Jobs with equal names ask for the same bytes: one of them is computed. Absent: never shared. */
+  readonly identity?: string;
   /** Bound of the sequence's final length: the size of its cache. */
   readonly maxLength: number;
   readonly arrivedMs: number;
@@ -33,6 +35,17 @@ export interface JobUsage {
   readonly prefillPositions: number;
   /** Positions before `headFrom` that were in the sequence's cache, or came from a sequence that begins alike. */
   readonly reusedPositions: number;
+  /** Positions that somebody else's equal request paid for, at the same time or earlier. */
+  readonly savedPositions: number;
   readonly queueMs: number;
   readonly computeMs: number;
 }
+
+export const NO_USAGE: JobUsage = {
+  computedPositions: 0,
+  prefillPositions: 0,
+  reusedPositions: 0,
+  savedPositions: 0,
+  queueMs: 0,
+  computeMs: 0,
+};

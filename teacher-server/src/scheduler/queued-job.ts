@@ -1,4 +1,8 @@
-import type { Job, JobUsage } from "./job.js";
+import type { EncodedFrame, EngineRowResult } from "./engine-step.js";
+import { NO_USAGE, type Job, type JobUsage } from "./job.js";
+
+/** Answers larger than this are not kept until they are complete. */
+const MAX_KEPT_BYTES = 32 << 20;
 
 /** A job on its way through the scheduler. */
 export class QueuedJob {
@@ -13,10 +17,14 @@ export class QueuedJob {
   #prefill = 0;
   #reused = 0;
   #computeMs = 0;
+  /** All frames so far, for those who ask for the same; undefined when they are too many to be kept. */
+  #frames: EncodedFrame[] | undefined;
+  #frameBytes = 0;
 
   constructor(job: Job) {
     this.job = job;
     this.nextLaw = job.headFrom;
+    if (job.identity !== undefined) this.#frames = [];
   }
 
   get started(): boolean {
@@ -49,11 +57,34 @@ export class QueuedJob {
     this.nextLaw = Math.max(this.nextLaw, this.#reached);
   }
 
+  keep({ frames }: EngineRowResult): void {
+    for (const frame of frames) this.#frameBytes += frame.sizeBytes;
+    if (this.#frameBytes > MAX_KEPT_BYTES) this.#frames = undefined;
+    this.#frames?.push(...frames);
+  }
+
+  /** The whole answer, of a job with an identity. */
+  get frames(): readonly EncodedFrame[] | undefined {
+    return this.#frames;
+  }
+
+  /** What a job cost that got the answer of another one. */
+  usageFrom(leader: QueuedJob): JobUsage {
+    const began = leader.firstPlannedMs ?? this.job.arrivedMs;
+    return {
+      ...NO_USAGE,
+      savedPositions: this.job.tokens.length,
+      queueMs: Math.max(0, began - this.job.arrivedMs),
+      computeMs: leader.#computeMs,
+    };
+  }
+
   usage(): JobUsage {
     return {
       computedPositions: this.#computed,
       prefillPositions: this.#prefill,
       reusedPositions: this.#reused,
+      savedPositions: 0,
       queueMs: (this.firstPlannedMs ?? this.job.arrivedMs) - this.job.arrivedMs,
       computeMs: this.#computeMs,
     };

@@ -2,6 +2,7 @@ import { invariant } from "@tandem/shared/errors/invariant.js";
 import { KV_BLOCK } from "@tandem/shared/inference/kv-blocks.js";
 import {
   lawCount,
+  type EncodedFrame,
   type EngineRow,
   type EngineRowResult,
   type EngineStep,
@@ -13,6 +14,7 @@ import { dealTokens } from "./deal-tokens.js";
 import type { Job, JobUsage } from "./job.js";
 import { QueuedJob } from "./queued-job.js";
 import { sliceHead } from "./slice-head.js";
+import { TwinTable } from "./twin-table.js";
 
 export interface SchedulerOptions {
   /** Positions per step at most. */
@@ -38,6 +40,8 @@ export interface JobProgress {
   /** All laws are out; the job is gone. */
   readonly done: boolean;
   readonly usage: JobUsage;
+  /** With `done`, for a job with an identity that was computed: all its frames, unless they were too many. */
+  readonly answer?: readonly EncodedFrame[];
 }
 
 /** Who goes first: whom somebody waits for, then what is filled ahead, then scoring. Before all of them what has waited too long. */
@@ -62,7 +66,8 @@ interface PlannedRow {
  * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: what waited longer than `maxWaitMs`, then drafts
  * and generation (somebody waits for them), then what is filled ahead, then scoring; between clients deficit round robin within each tier.
  *
- * A sequence that begins like one before takes over its keys and values; while another job computes them, it waits for that job. */
+ * A sequence that begins like one before takes over its keys and values; while another job computes them, it waits for that job. Of
+ * jobs that ask for the same bytes one is computed, and the others get its answer; when it goes, the next one takes its place. */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #pool: KvPool;
@@ -70,9 +75,11 @@ export class Scheduler {
   readonly #jobs = new Map<number, QueuedJob>();
   readonly #deficits = new Map<number, number>();
   readonly #paused = new Set<number>();
+  readonly #twins = new TwinTable();
   #inFlight: readonly PlannedRow[] | undefined;
   #turn = 0;
   #sharedPositions = 0;
+  #coalesced = 0;
 
   constructor(options: SchedulerOptions, pool: KvPool, prefixes: PrefixTree) {
     this.#options = options;
@@ -93,6 +100,11 @@ export class Scheduler {
   /** Positions that were taken over from sequences that begin alike, since the start. */
   get sharedPositions(): number {
     return this.#sharedPositions;
+  }
+
+  /** Jobs that got the answer of an equal one, since the start. */
+  get coalescedJobs(): number {
+    return this.#coalesced;
   }
 
   get busy(): boolean {
@@ -116,7 +128,9 @@ export class Scheduler {
       lawCount(job.head) > 0 !== (job.kind === "prefill"),
       `job ${job.id} asks for nothing, or is to fill a cache and asks for laws`,
     );
-    this.#jobs.set(job.id, new QueuedJob(job));
+    const queued = new QueuedJob(job);
+    this.#jobs.set(job.id, queued);
+    this.#twins.add(queued);
     if (!this.#paused.has(job.client)) this.#pool.setPinned(job.cache, true);
   }
 
@@ -171,18 +185,32 @@ export class Scheduler {
         this.#remove(queued);
         this.#pool.free(job.cache);
       }
-      if (queued.cancelled) return;
-      if (queued.done) this.#remove(queued);
-      if (row.failure !== undefined || queued.done || past + count > job.headFrom) {
-        progress.push({
-          job,
-          result: row,
-          done: queued.done,
-          usage: queued.usage(),
-        });
+      if (row.failure === undefined) {
+        queued.keep(row);
+        if (queued.done) progress.push(...this.#answerTwins(queued));
       }
+      if (queued.cancelled) return;
+      const { done, frames: answer } = queued;
+      if (row.failure !== undefined || done || past + count > job.headFrom) {
+        const usage = queued.usage();
+        progress.push({ job, result: row, done, usage, ...(done && answer && { answer }) });
+      }
+      if (done) this.#remove(queued);
     });
     return progress;
+  }
+
+  /** Gives a whole answer to all who asked for the same and are not being computed themselves. */
+  #answerTwins(leader: QueuedJob): readonly JobProgress[] {
+    const { frames } = leader;
+    if (frames === undefined) return [];
+    return this.#twins.waiting(leader).map((twin) => {
+      const { job } = twin;
+      this.#remove(twin);
+      this.#coalesced++;
+      const result = { cache: job.cache, frames };
+      return { job, result, done: true, usage: twin.usageFrom(leader) };
+    });
   }
 
   /** The step in flight failed: its jobs are gone, what their caches hold is unknown. */
@@ -201,6 +229,7 @@ export class Scheduler {
   reset(): readonly Job[] {
     const jobs = [...this.#jobs.values()].map(({ job }) => job);
     this.#jobs.clear();
+    this.#twins.clear();
     this.#deficits.clear();
     this.#inFlight = undefined;
     this.#pool.clear();
@@ -223,6 +252,8 @@ export class Scheduler {
     this.#prefixes.beginPlan();
     const admit = (queued: QueuedJob): number | undefined => {
       const { job, skippable } = queued;
+      const isAhead = (leader: QueuedJob) => this.#isAhead(leader, queued, { grants, now });
+      if (this.#twins.isCovered(queued, isAhead)) return undefined;
       const cached = this.#pool.length(job.cache);
       const match = this.#prefixes.match(job.tokens, skippable);
       const { promisedBy } = match;
@@ -294,6 +325,7 @@ export class Scheduler {
   #remove(queued: QueuedJob): void {
     if (this.#jobs.get(queued.job.id) !== queued) return;
     this.#jobs.delete(queued.job.id);
+    this.#twins.remove(queued);
     this.#prefixes.forget(queued.job.id);
     this.#pool.setPinned(queued.job.cache, false);
   }

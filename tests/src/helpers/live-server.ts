@@ -61,6 +61,9 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
     "1",
     "--log-format",
     "json",
+    // Who asks twice wants to see it computed twice; tests of the store say otherwise.
+    "--store-memory-bytes",
+    "0",
     ...(options.args ?? []),
   ];
   const child = spawn(process.execPath, [BIN, ...args], {

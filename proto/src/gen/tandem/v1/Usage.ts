@@ -23,6 +23,10 @@ export interface Usage {
    * asked for: for a draft of g tokens g, less what lies behind its first stop id or max_response.
    */
   'prefillPositions'?: (number);
+  /**
+   * Positions that cost nothing because an equal item had been answered before (from the server's store) or was being computed. All or none.
+   */
+  'savedPositions'?: (number);
 }
 
 /**
@@ -47,4 +51,8 @@ export interface Usage__Output {
    * asked for: for a draft of g tokens g, less what lies behind its first stop id or max_response.
    */
   'prefillPositions': (number);
+  /**
+   * Positions that cost nothing because an equal item had been answered before (from the server's store) or was being computed. All or none.
+   */
+  'savedPositions': (number);
 }

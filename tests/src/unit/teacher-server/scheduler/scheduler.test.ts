@@ -88,6 +88,7 @@ describe("Scheduler", () => {
       computedPositions: 4,
       prefillPositions: 2,
       reusedPositions: 3,
+      savedPositions: 0,
       queueMs: 40,
       computeMs: 7,
     });

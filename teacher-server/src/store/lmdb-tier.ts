@@ -1,0 +1,199 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { open, type Database, type RootDatabase } from "lmdb";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import { isWholeLmdb } from "./is-whole-lmdb.js";
+import type { StoreTier } from "./store-tier.js";
+
+export interface LmdbTierOptions {
+  /** Directory; made if missing. One server at a time. */
+  readonly path: string;
+  /** What entries may take. The file may be a little larger: pages are freed a transaction late. */
+  readonly limitBytes: number;
+  readonly logger: Logger;
+}
+
+const FILE = "signals.mdb";
+const PAGE_BYTES = 4096;
+/** Key, place in the order and their nodes. */
+const ENTRY_OVERHEAD_BYTES = 160;
+/** Puts that wait for the disk; what comes on top is not kept. */
+const MOST_PENDING = 256;
+
+/** Signals in an embedded LMDB. Three tables: the values; for each key its place in the order of use and its size; and that order, from which the first
+ * are dropped when all together exceed the limit. Writing happens in batches in a thread of LMDB's, and so does the disk's part of reading. */
+export class LmdbTier implements StoreTier {
+  readonly name = "disk";
+  readonly #root: RootDatabase;
+  readonly #values: Database<Buffer, Buffer>;
+  readonly #places: Database<Buffer, Buffer>;
+  readonly #order: Database<Buffer, number>;
+  readonly #limitBytes: number;
+  readonly #logger: Logger;
+  #usedBytes = 0;
+  #first = 0;
+  #next = 0;
+  #puts = new Map<string, { readonly key: Buffer; readonly value: Buffer }>();
+  #used = new Map<string, Buffer>();
+  #writing: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(root: RootDatabase, { limitBytes, logger }: LmdbTierOptions) {
+    this.#root = root;
+    const binary = { encoding: "binary", cache: false } as const;
+    this.#values = root.openDB({ name: "values", keyEncoding: "binary", ...binary });
+    this.#places = root.openDB({ name: "places", keyEncoding: "binary", ...binary });
+    this.#order = root.openDB({ name: "order", keyEncoding: "uint32", ...binary });
+    this.#limitBytes = limitBytes;
+    this.#logger = logger;
+    this.#readOrder();
+  }
+
+  /** A file that is damaged as a whole is replaced by an empty one: nothing in it cannot be computed again.
+   * @throws TandemError FAILED_PRECONDITION when the directory cannot be used. */
+  static async open(options: LmdbTierOptions): Promise<LmdbTier> {
+    const { path, logger } = options;
+    try {
+      await mkdir(path, { recursive: true });
+      const file = join(path, FILE);
+      if (!(await isWholeLmdb(file))) {
+        logger.warn({ event: "store.replaced", file }, "the store is damaged; a new one is begun");
+        await Promise.all([rm(file), rm(`${file}-lock`, { force: true })]);
+      }
+      return new LmdbTier(open({ path: file, compression: false, maxDbs: 3 }), options);
+    } catch (cause) {
+      throw new TandemError(
+        "FAILED_PRECONDITION",
+        `cannot open the signal store in ${path}: ${TandemError.from(cause).message}; name a directory that this user may write`,
+        { field: "storePath", cause },
+      );
+    }
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  async get(key: Buffer): Promise<Buffer | undefined> {
+    if (this.#closed) return undefined;
+    try {
+      await this.#values.prefetch([key]);
+      if (this.#closed) return undefined;
+      const value = this.#values.getBinary(key);
+      if (value !== undefined) this.#noteUse(key);
+      return value;
+    } catch (error) {
+      this.#report("read", error);
+      return undefined;
+    }
+  }
+
+  put(key: Buffer, value: Buffer): void {
+    if (this.#closed || this.#puts.size >= MOST_PENDING) return;
+    if (occupiedBytes(value.length) > this.#limitBytes) return;
+    this.#puts.set(key.toString("latin1"), { key, value });
+    this.#writeSoon();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      await this.#writing;
+      await this.#root.flushed;
+      await this.#root.close();
+    } catch (error) {
+      this.#report("close", error);
+    }
+  }
+
+  /** An entry in the older half of the order moves to its end: most reads write nothing. */
+  #noteUse(key: Buffer): void {
+    const place = this.#places.getBinary(key)?.readUInt32LE(0) ?? Infinity;
+    if (place >= (this.#first + this.#next) / 2) return;
+    this.#used.set(key.toString("latin1"), key);
+    this.#writeSoon();
+  }
+
+  #readOrder(): void {
+    for (const { key, value } of this.#order.getRange()) {
+      if (this.#next === 0) this.#first = key;
+      this.#next = key + 1;
+      this.#usedBytes += value.readUInt32LE(32);
+    }
+  }
+
+  #writeSoon(): void {
+    this.#writing ??= this.#write()
+      .catch((error: unknown) => this.#report("write", error))
+      .finally(() => (this.#writing = undefined));
+  }
+
+  /** One batch after the other, so that what is read for a batch is what the one before it left. */
+  async #write(): Promise<void> {
+    while (this.#puts.size > 0 || this.#used.size > 0) {
+      const [puts, used] = [this.#puts, this.#used];
+      [this.#puts, this.#used] = [new Map(), new Map()];
+      await this.#root.batch(() => {
+        for (const key of used.values()) this.#moveToEnd(key);
+        for (const { key, value } of puts.values()) this.#insert(key, value);
+        this.#dropOldest(used);
+      });
+    }
+  }
+
+  #insert(key: Buffer, value: Buffer): void {
+    if (this.#places.getBinary(key) !== undefined) return;
+    const sizeBytes = occupiedBytes(value.length);
+    void this.#values.put(key, value);
+    this.#append(key, sizeBytes);
+    this.#usedBytes += sizeBytes;
+  }
+
+  #append(key: Buffer, sizeBytes: number): void {
+    const place = this.#next++;
+    const record = Buffer.alloc(36);
+    key.copy(record);
+    record.writeUInt32LE(sizeBytes, 32);
+    void this.#order.put(place, record);
+    const position = Buffer.alloc(8);
+    position.writeUInt32LE(place, 0);
+    position.writeUInt32LE(sizeBytes, 4);
+    void this.#places.put(key, position);
+  }
+
+  #moveToEnd(key: Buffer): void {
+    const position = this.#places.getBinary(key);
+    if (position === undefined) return;
+    void this.#order.remove(position.readUInt32LE(0));
+    this.#append(key, position.readUInt32LE(4));
+  }
+
+  /** `moved`: keys whose old place is still to be read. */
+  #dropOldest(moved: ReadonlyMap<string, Buffer>): void {
+    if (this.#usedBytes <= this.#limitBytes) return;
+    for (const { key: place, value } of this.#order.getRange()) {
+      if (this.#usedBytes <= this.#limitBytes) break;
+      const key = Buffer.from(value.subarray(0, 32));
+      if (moved.has(key.toString("latin1"))) continue;
+      this.#usedBytes -= value.readUInt32LE(32);
+      this.#first = place + 1;
+      void this.#values.remove(key);
+      void this.#places.remove(key);
+      void this.#order.remove(place);
+    }
+  }
+
+  #report(what: string, error: unknown): void {
+    this.#logger.warn(
+      { event: "store.failed", tier: "disk", what, err: error },
+      "the signal store on disk failed; signals are computed",
+    );
+  }
+}
+
+/** Large values take whole pages of their own. */
+function occupiedBytes(length: number): number {
+  return PAGE_BYTES * Math.ceil(length / PAGE_BYTES) + ENTRY_OVERHEAD_BYTES;
+}
