@@ -109,7 +109,7 @@ describe("kill -9 of the engine process", { timeout: 180_000 }, () => {
     stream.send({
       items: [...pending].map((id) => ({
         id,
-        tokens: u32([id, ...Array<number>(99).fill(7)]),
+        tokens: u32([id % 97, id >> 4, ...Array<number>(98).fill(7)]),
         from: 1,
         signal: { token: true },
       })),

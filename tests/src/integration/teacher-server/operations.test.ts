@@ -155,7 +155,7 @@ describe("operating teacher-server", { timeout: 180_000 }, () => {
     const stream = new TeacherStream(leaving.client.score());
     const items = Array.from({ length: 400 }, (_, id) => ({
       id,
-      tokens: u32([id, ...Array<number>(119).fill(1)]),
+      tokens: u32([id % 97, id >> 4, ...Array<number>(118).fill(1)]),
       from: 1,
       signal: { token: true },
     }));
