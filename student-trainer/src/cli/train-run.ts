@@ -111,7 +111,7 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
     const wrapped = new Map([...teachers].map(([name, teacher]) => [name, wrap(teacher)]));
     const source = openSource({ config, student, rows: train.rows, engine, teachers: wrapped });
     // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
-    const writesOwnText = usesStudent(config.rollout) || losses.usesStudentIds;
+    const writesOwnText = usesStudent(config.rollout) || losses.asksByStudent;
     const steps = totalSteps(config.training, config.rollout.rows);
     const result = await runTraining({
       model,

@@ -1,7 +1,12 @@
 import type { LossRequirement } from "../losses/loss-definition.js";
 
 /** What a loss asks the teacher for, in words. */
-export function describeRequirement({ signal, studentTopK, taus }: LossRequirement): string {
+export function describeRequirement({
+  signal,
+  studentTopK,
+  taus,
+  positionTaus,
+}: LossRequirement): string {
   const parts = [
     signal?.topK !== undefined && `top ${signal.topK} with tail`,
     signal?.dense !== undefined && signal.dense !== "none" && "all V logits",
@@ -11,6 +16,7 @@ export function describeRequirement({ signal, studentTopK, taus }: LossRequireme
     signal?.draws !== undefined && `${signal.draws} draws`,
     studentTopK !== undefined && `logits at the student's best ${studentTopK}`,
     taus !== undefined && "lse at τ",
+    positionTaus !== undefined && "moments, then lse at temperatures of each position",
     signal?.hiddenLayers !== undefined && "hidden states",
   ].filter((part) => typeof part === "string");
   return parts.length === 0 ? "nothing" : parts.join(", ");
@@ -19,7 +25,7 @@ export function describeRequirement({ signal, studentTopK, taus }: LossRequireme
 /** Bytes of a position's signal in the PLAIN encoding, the student's ids on their way to the teacher included; draws at their most, all
  * different. `hiddenWidth`: of the teacher's states, float16 each. COMPACT sends ids and logits of a top list in about a third. */
 export function plainBytes(
-  { signal = {}, studentTopK = 0, taus = {} }: LossRequirement,
+  { signal = {}, studentTopK = 0, taus = {}, positionTaus = {} }: LossRequirement,
   vocabulary: number,
   hiddenWidth: number,
 ): number {
@@ -33,6 +39,8 @@ export function plainBytes(
     (signal.token ? 8 : 0) +
     (signal.moments ? 12 : 0) +
     Object.keys(taus).length * (topK > 0 ? 12 : 8) + // τ, lse, tail
+    Object.keys(positionTaus).length * (topK > 0 ? 16 : 12) + // the same, and τ on its way to the teacher
+    (Object.keys(positionTaus).length > 0 ? 12 : 0) + // moments, asked for first
     (own > 0 ? own * 8 + 4 : 0) + // id there, logit back, offset
     (draws > 0 ? draws * 8 + 4 : 0) +
     (signal.hiddenLayers?.length ?? 0) * 2 * hiddenWidth +

@@ -43,18 +43,41 @@ export function atomLaws<T extends Tensor>(
   }
   const { top } = teacher;
   invariant(top !== undefined, "a divergence is given the teacher's top list");
-  const lse = tempered?.lse ?? top.lse;
-  const logTail = tempered?.logTail ?? top.logTail;
-  const u = ops.sub(cool(top.logits), ops.unsqueeze(lse, 1)); // [n,k]
-  const kept = ops.takeAlongAxis(v, top.ids, 1); // [n,k]
-  if (top.ids.shape[1] === logits.shape[1]) {
-    return { teacher: u, student: ops.logSoftmax(kept, 1), logits: kept };
+  return listedLaws(ops, v, {
+    ids: top.ids,
+    u: cool(top.logits),
+    lse: tempered?.lse ?? top.lse,
+    logTail: tempered?.logTail ?? top.logTail,
+  });
+}
+
+/** The teacher's list at its temperature. */
+export interface TemperedList<T> {
+  /** i64 [n,k]. */
+  readonly ids: T;
+  /** f32 [n,k]: logits divided by the temperature. */
+  readonly u: T;
+  /** f32 [n]: of softmax(u/τ). */
+  readonly lse: T;
+  readonly logTail: T;
+}
+
+/** Merged into the list's atoms and one for the rest; v f32 [n,V], divided by the student's temperature. */
+export function listedLaws<T extends Tensor>(
+  ops: TensorOps<T>,
+  v: T,
+  { ids, u, lse, logTail }: TemperedList<T>,
+): AtomLaws<T> {
+  const logP = ops.sub(u, ops.unsqueeze(lse, 1)); // [n,k]
+  const kept = ops.takeAlongAxis(v, ids, 1); // [n,k]
+  if (ids.shape[1] === v.shape[1]) {
+    return { teacher: logP, student: ops.logSoftmax(kept, 1), logits: kept };
   }
   const hole = ops.broadcastTo(ops.scalar(-Infinity), kept);
-  const rest = ops.logSumExp(ops.scatterAlongAxis(v, top.ids, hole, 1, "none"), 1); // [n]
+  const rest = ops.logSumExp(ops.scatterAlongAxis(v, ids, hole, 1, "none"), 1); // [n]
   const atoms = ops.concat([kept, ops.unsqueeze(rest, 1)], 1); // [n,k+1]
   return {
-    teacher: ops.concat([u, ops.unsqueeze(logTail, 1)], 1), // [n,k+1]
+    teacher: ops.concat([logP, ops.unsqueeze(logTail, 1)], 1), // [n,k+1]
     student: ops.logSoftmax(atoms, 1),
     logits: atoms,
   };

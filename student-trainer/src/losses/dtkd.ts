@@ -1,9 +1,15 @@
 import { invariant, unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
+import { klFromTeacher, listedLaws } from "./atoms.js";
 import { centredLogits, meanLogit } from "./centred-logits.js";
 import { equalSharpness, type TemperaturePair } from "./equal-sharpness.js";
-import type { LossDefinition } from "./loss-definition.js";
+import type {
+  LossDefinition,
+  LossInputs,
+  PositionMoments,
+  TemperedTensors,
+} from "./loss-definition.js";
 import { temperedKl } from "./tempered-kl.js";
 
 const options = z
@@ -29,6 +35,22 @@ const options = z
       .lt(1)
       .default(0.25)
       .describe("no temperature goes below floor·τ; where it would, both no longer add up to 2τ"),
+    dense: z
+      .boolean()
+      .default(true)
+      .describe(
+        "use all V teacher logits; otherwise a top list at temperatures that are fixed when the text is scored",
+      ),
+    topK: z
+      .int()
+      .min(1)
+      .default(64)
+      .describe("size of the teacher's top list without dense; the rest is one bucket, exact"),
+  })
+  .refine(({ dense, mode, centred }) => dense || (mode === "detached" && centred), {
+    path: ["dense"],
+    message:
+      "without all logits only detached, centred temperatures are exact: they are fixed when the text is scored; set mode: detached, centred: true, or dense: true",
   })
   .refine(({ mode, centred }) => mode !== "solved" || centred, {
     path: ["centred"],
@@ -45,26 +67,82 @@ export const dtkd: LossDefinition<z.output<typeof options>> = {
   summary: "forward KL at temperatures that equalise the sharpness of both sides",
   source: "DTKD, arXiv 2404.12711",
   options,
-  requires: () => ({ signal: { dense: "f32" } }),
-  perToken: (ops, { logits, teacher }, { mode, temperature, alpha, beta, centred, floor }) => {
-    invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
-    const sides = { u: teacher.dense, v: logits };
-    const pair = pairOf(ops, sides, { mode, temperature, centred, floor });
-    const tau = ops.broadcastTo(ops.scalar(temperature), pair.student);
-    const byTemperatures = mode === "released";
-    const dynamic = ops.mul(
-      ops.squeeze(ops.mul(pair.teacher, pair.student), 1),
-      temperedKl(ops, sides, pair, { byTemperatures }),
-    );
-    if (beta === 0) return ops.mul(dynamic, ops.scalar(alpha));
-    const both = { teacher: tau, student: tau };
-    const fixed = temperedKl(ops, sides, both, { byTemperatures: false });
-    return ops.add(
-      ops.mul(dynamic, ops.scalar(alpha)),
-      ops.mul(fixed, ops.scalar(beta * temperature ** 2)),
-    );
+  requires: (chosen) => {
+    if (chosen.dense) return { signal: { dense: "f32" } };
+    const fixed = { kind: "constant", value: chosen.temperature } as const;
+    return {
+      signal: { topK: chosen.topK },
+      ...(chosen.beta > 0 && { taus: { fixed } }),
+      positionTaus: {
+        teacher: (moments) => temperaturesAt(moments, chosen).teacher,
+        student: (moments) => temperaturesAt(moments, chosen).student,
+      },
+    };
   },
+  perToken: (ops, inputs, chosen) => (chosen.dense ? denseLoss : listedLoss)(ops, inputs, chosen),
 };
+
+type DtkdOptions = z.output<typeof options>;
+
+function denseLoss<T extends Tensor>(
+  ops: TensorOps<T>,
+  { logits, teacher }: LossInputs<T>,
+  { mode, temperature, alpha, beta, centred, floor }: DtkdOptions,
+): T {
+  invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
+  const sides = { u: teacher.dense, v: logits };
+  const pair = pairOf(ops, sides, { mode, temperature, centred, floor });
+  const byTemperatures = mode === "released";
+  const dynamic = ops.mul(
+    ops.squeeze(ops.mul(pair.teacher, pair.student), 1),
+    temperedKl(ops, sides, pair, { byTemperatures }),
+  );
+  if (beta === 0) return ops.mul(dynamic, ops.scalar(alpha));
+  const tau = ops.broadcastTo(ops.scalar(temperature), pair.student);
+  const both = { teacher: tau, student: tau };
+  const fixed = temperedKl(ops, sides, both, { byTemperatures: false });
+  return ops.add(
+    ops.mul(dynamic, ops.scalar(alpha)),
+    ops.mul(fixed, ops.scalar(beta * temperature ** 2)),
+  );
+}
+
+/** The same with temperatures that came with the signal. */
+function listedLoss<T extends Tensor>(
+  ops: TensorOps<T>,
+  { logits, teacher: { top, tempered } }: LossInputs<T>,
+  { temperature, alpha, beta }: DtkdOptions,
+): T {
+  const { teacher, student, fixed } = tempered;
+  invariant(top !== undefined && teacher !== undefined && student !== undefined, "a tempered list");
+  const divergence = (of: TemperedTensors<T>, studentTau: T): T => {
+    invariant(of.logTail !== undefined, "a list comes with its tail");
+    const u = ops.div(top.logits, ops.unsqueeze(of.tau, 1)); // [n,k]
+    const v = ops.div(logits, ops.unsqueeze(studentTau, 1)); // [n,V]
+    const { lse, logTail } = of;
+    return klFromTeacher(ops, listedLaws(ops, v, { ids: top.ids, u, lse, logTail }));
+  };
+  const factor = ops.mul(ops.mul(teacher.tau, student.tau), ops.scalar(alpha));
+  const dynamic = ops.mul(factor, divergence(teacher, student.tau));
+  if (fixed === undefined) return dynamic;
+  return ops.add(
+    dynamic,
+    ops.mul(divergence(fixed, fixed.tau), ops.scalar(beta * temperature ** 2)),
+  );
+}
+
+/** `sharedByMaxima` of one position; τ twice where a mean is not known (a teacher with impossible ids). */
+function temperaturesAt(
+  { teacher, student }: PositionMoments,
+  { temperature, floor }: Pick<DtkdOptions, "temperature" | "floor">,
+): { readonly teacher: number; readonly student: number } {
+  const [x, y] = [teacher.max - teacher.mean, student.max - student.mean];
+  const sum = x + y;
+  if (!Number.isFinite(sum) || sum < 1e-6) return { teacher: temperature, student: temperature };
+  const of = (maximum: number): number =>
+    Math.max(floor * temperature, ((2 * maximum) / sum) * temperature);
+  return { teacher: of(x), student: of(y) };
+}
 
 interface Logits<T> {
   /** The teacher's and the student's, f32 [n,V]. */

@@ -84,6 +84,9 @@ export interface LossRequirement {
   readonly signal?: Partial<Omit<SignalSpec, "taus">>;
   /** Temperatures at which the teacher's normaliser must be known, by the name under which `tempered` gives them back. */
   readonly taus?: Readonly<Record<string, Schedule>>;
+  /** Temperatures that differ from position to position, under further names in `tempered`. They are fixed when the text is scored: the teacher
+   * is asked for its moments first, which is a second pass over the text. */
+  readonly positionTaus?: Readonly<Record<string, PositionTemperature>>;
   /** The student sends so many of its own best ids per position to be scored (`at`). */
   readonly studentTopK?: number;
   /** Layers of the student whose hidden states the loss compares; 0 is the embedding's. */
@@ -94,6 +97,15 @@ export interface LossRequirement {
   /** Numbers that change with progress without changing the graph. */
   readonly scalars?: Readonly<Record<string, Schedule>>;
 }
+
+/** Logits of both sides at a position, over the whole vocabulary, the student's as it is when the text is scored. */
+export interface PositionMoments {
+  readonly teacher: { readonly mean: number; readonly max: number };
+  readonly student: { readonly mean: number; readonly max: number };
+}
+
+/** A positive temperature. */
+export type PositionTemperature = (moments: PositionMoments) => number;
 
 /** A position as it is known before anything is computed. */
 export interface MinibatchPosition {

@@ -11,6 +11,7 @@ import type {
   LossParameter,
   LossRequirement,
   MinibatchPosition,
+  PositionTemperature,
   TeacherTensors,
   TemperedTensors,
 } from "./loss-definition.js";
@@ -35,6 +36,8 @@ export type LossesConfig = z.output<typeof lossesSchema>;
 /** A merged request to one teacher: what it sends and what the student sends along. */
 export interface TeacherRequirement {
   readonly spec: SignalSpec;
+  /** Temperatures of each position, behind `spec.taus`. */
+  readonly positionTaus?: readonly PositionTemperature[];
   /** How many of its own best ids the student has scored at each position; 0 = none. All teachers that are asked get the same list. */
   readonly studentTopK: number;
   /** D of the hidden states that the spec asks for; left out: it asks for none. */
@@ -139,9 +142,10 @@ export class LossSet {
     return this.needsRowTeacher || this.teacherNames.length > 0;
   }
 
-  /** Is any teacher asked at ids of the student's own choice? */
-  get usesStudentIds(): boolean {
-    return longestList(this.#members) > 0;
+  /** Does what a teacher is asked depend on the student: on its own best ids, or its moments? */
+  get asksByStudent(): boolean {
+    const byMoments = this.#members.some(({ requirement }) => requirement.positionTaus);
+    return byMoments || longestList(this.#members) > 0;
   }
 
   /** The teachers that losses name and ask something. */
@@ -172,8 +176,16 @@ export class LossSet {
     return [...new Map(taus.map((tau) => [slotKey(tau), tau])).values()];
   }
 
+  /** Of all losses that ask this teacher. */
+  #positionTausFor(teacher: TeacherName): readonly PositionTemperature[] {
+    return this.#membersOf(teacher).flatMap(({ requirement }) =>
+      Object.values(requirement.positionTaus ?? {}),
+    );
+  }
+
   #requirementOf(teacher: TeacherName, progress: number): TeacherRequirement {
     const members = this.#membersOf(teacher);
+    const positionTaus = this.#positionTausFor(teacher);
     const parts = members.map(({ requirement }) => requirement.signal ?? {});
     const largest = (pick: (part: Partial<SignalSpec>) => number | undefined) =>
       Math.max(0, ...parts.map((part) => pick(part) ?? 0));
@@ -185,12 +197,13 @@ export class LossSet {
         topK: largest((part) => part.topK),
         lse: any((part) => part.lse),
         token: any((part) => part.token),
-        moments: any((part) => part.moments),
+        moments: positionTaus.length > 0 || any((part) => part.moments),
         taus: this.#slots.get(teacher)!.map((slot) => scheduleAt(slot, progress)),
         draws: largest((part) => part.draws),
         dense: widestDense(parts),
         hiddenLayers,
       },
+      ...(positionTaus.length > 0 && { positionTaus }),
       ...(hiddenLayers.length > 0 && { hiddenWidth: teacherSize(this.sizes, teacher).width }),
       studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
@@ -313,9 +326,16 @@ export class LossSet {
   ): TeacherTensors<T> {
     const tensors = teacher === undefined ? inputs.teacher : inputs.named?.[teacher];
     const slots = this.#slots.get(teacher)!.map(slotKey);
-    const tempered = Object.entries(requirement.taus ?? {}).map(
-      ([name, tau]) => [name, tensors?.tempered[slots.indexOf(slotKey(tau))]] as const,
-    );
+    const own = this.#positionTausFor(teacher);
+    const slotted = [
+      ...Object.entries(requirement.taus ?? {}).map(
+        ([name, tau]) => [name, slots.indexOf(slotKey(tau))] as const,
+      ),
+      ...Object.entries(requirement.positionTaus ?? {}).map(
+        ([name, tau]) => [name, slots.length + own.indexOf(tau)] as const,
+      ),
+    ];
+    const tempered = slotted.map(([name, slot]) => [name, tensors?.tempered[slot]] as const);
     return {
       ...tensors,
       tempered: Object.fromEntries(tempered) as Record<string, TemperedTensors<T>>,
@@ -393,4 +413,9 @@ function teacherSize(sizes: RunSizes | undefined, teacher: TeacherName): ModelSi
 
 function union(lists: readonly (readonly number[])[]): readonly number[] {
   return [...new Set(lists.flat())].sort((a, b) => a - b);
+}
+
+/** J: how many temperatures each position of a signal has. */
+export function tauCount({ spec, positionTaus = [] }: TeacherRequirement): number {
+  return spec.taus.length + positionTaus.length;
 }

@@ -19,6 +19,7 @@ import {
 } from "./rollout-config.js";
 import { AUTHOR, NO_STATS, type Rollout } from "./rollout.js";
 import { rngKeyOfOrder, type RolloutOrder } from "./rollout-order.js";
+import { firstSpec } from "./position-temperatures.js";
 import { placeSignal, scoreRollouts } from "./score-rollouts.js";
 import type { StudentEngine } from "./student-engine.js";
 import { teacherNamed, type TeacherPool } from "./teacher-pool.js";
@@ -192,10 +193,11 @@ export class RolloutWriter {
     const writer = this.#options.config.teacher ?? order.teacher;
     const named = writer === undefined ? undefined : request.named?.[writer];
     if (writer === order.teacher && (asksAnything(request) || named === undefined)) {
-      return { writer, role: undefined, spec: request.spec, ownIds: request.studentTopK > 0 };
+      const ownIds = request.studentTopK > 0;
+      return { writer, role: undefined, spec: firstSpec(request), ownIds };
     }
     if (named === undefined) return { writer, role: null, spec: NO_SIGNAL, ownIds: false };
-    return { writer, role: writer, spec: named.spec, ownIds: named.studentTopK > 0 };
+    return { writer, role: writer, spec: firstSpec(named), ownIds: named.studentTopK > 0 };
   }
 }
 

@@ -1,6 +1,7 @@
 import { performance } from "node:perf_hooks";
 
 import { invariant } from "@tandem/shared/errors/invariant.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
 import {
@@ -13,6 +14,7 @@ import type { ScoreAnswer, ScoreQuestion } from "../teacher/score-stream.js";
 import { raceAbort } from "../teacher/race-abort.js";
 import type { WrittenRollouts } from "./interleave-rows.js";
 import type { Rollout } from "./rollout.js";
+import { firstSpec, temperaturesOf } from "./position-temperatures.js";
 import { rngKeyOfOrder } from "./rollout-order.js";
 import type { StudentEngine } from "./student-engine.js";
 import { joinTokens, studentSignals } from "./student-laws.js";
@@ -37,6 +39,8 @@ interface Missing extends TeacherRequirement {
   readonly rollout: Rollout;
   /** As losses call the teacher: undefined is the row's own. */
   readonly role: TeacherName;
+  /** What came with the writing: not yet at the temperatures that depend on it. */
+  readonly known: TeacherSignal | undefined;
 }
 
 /** Adds to finished texts the teachers' signals that are asked for and not there yet, all in flight at once. */
@@ -47,11 +51,12 @@ export async function scoreRollouts(
   const withIds = await addOwnIds(rollouts, options);
   const missing = withIds.map((rollout) => missingOf(rollout, options));
   if (missing.every((own) => own.length === 0)) return { rollouts: withIds, teacherWaitMs: 0 };
+  const moments = await ownMoments(withIds, missing, options);
   const began = performance.now();
   const scoring = Promise.all(
     withIds.map(async (rollout, i) => {
       const signals = await Promise.all(
-        missing[i]!.map(async (own) => [own.role, await askFor(own, options)] as const),
+        missing[i]!.map(async (own) => [own.role, await askFor(own, options, moments[i])] as const),
       );
       return signals.reduce((sum, [role, answer]) => addSignal(sum, role, answer), rollout);
     }),
@@ -80,23 +85,28 @@ function missingOf(rollout: Rollout, { named = {}, ...own }: SignalRequirement):
     [undefined, own],
     ...Object.entries(named),
   ];
-  return roles.flatMap(([role, { spec, studentTopK }]) => {
+  return roles.flatMap(([role, { spec, studentTopK, positionTaus }]) => {
     const known = role === undefined ? rollout.signal : rollout.signals?.[role];
-    const asked = asksAnything({ spec, studentTopK }) && known === undefined;
-    return asked ? [{ rollout, role, spec, studentTopK }] : [];
+    const lacksTaus = (positionTaus ?? []).length > 0 && (known?.tauCount ?? 0) === 0;
+    const asked = asksAnything({ spec, studentTopK }) && (known === undefined || lacksTaus);
+    const own = { rollout, role, spec, studentTopK, ...(positionTaus && { positionTaus }) };
+    return asked ? [{ ...own, known }] : [];
   });
 }
 
-function askFor(
-  { rollout, role, spec, studentTopK }: Missing,
+/** One question, or where temperatures depend on the teacher's moments one for those before it. */
+async function askFor(
+  missing: Missing,
   { teachers, runSeed }: ScoreOptions,
+  moments: TeacherSignal | undefined,
 ): Promise<ScoreAnswer> {
+  const { rollout, role, spec, studentTopK, known, positionTaus = [] } = missing;
   const { atIds, response } = rollout;
   const prompt = rollout.teacherPrompt ?? rollout.prompt;
   const teacher = teacherNamed(teachers, role ?? rollout.teacher);
-  return teacher.score({
-    tokens: joinTokens({ prompt, response }),
-    from: prompt.length,
+  const text = { tokens: joinTokens({ prompt, response }), from: prompt.length };
+  const question = {
+    ...text,
     signal: spec,
     runSeed,
     rngKey: rngKeyOfOrder(rollout),
@@ -105,7 +115,34 @@ function askFor(
         atIds,
         atOffsets: evenOffsets(response.length, studentTopK),
       }),
-  });
+  };
+  if (positionTaus.length === 0) return teacher.score(question);
+  const first =
+    known === undefined ? await teacher.score({ ...text, signal: firstSpec(missing) }) : undefined;
+  const theirs = known ?? first?.signal;
+  invariant(theirs !== undefined && moments !== undefined, "both sides' moments were asked for");
+  const taus = temperaturesOf(missing, { teacher: theirs, student: moments });
+  const answer = await teacher.score({ ...question, signal: { ...spec, taus: [] }, taus });
+  const computedPositions = answer.computedPositions + (first?.computedPositions ?? 0);
+  return { ...answer, computedPositions };
+}
+
+/** The student's moments at each text, where temperatures depend on them. */
+async function ownMoments(
+  rollouts: readonly Rollout[],
+  missing: readonly (readonly Missing[])[],
+  { engine, concurrency }: ScoreOptions,
+): Promise<readonly (TeacherSignal | undefined)[]> {
+  const asks = missing.map((own) => own.some(({ positionTaus }) => positionTaus !== undefined));
+  if (!asks.includes(true)) return [];
+  if (engine === undefined) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      "losses: temperatures that depend on the student need its engine when texts are scored; supervised data has none: use dense: true",
+    );
+  }
+  const spec = { moments: true };
+  return studentSignals(engine, rollouts, { spec, concurrency });
 }
 
 /** The student's own best ids where any teacher is asked for its logits there. */

@@ -1,6 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
-import type { TeacherRequirement } from "../losses/loss-set.js";
+import { tauCount, type TeacherRequirement } from "../losses/loss-set.js";
 import type { RolloutConfig } from "../rollout/rollout-config.js";
 import type { TeacherDescription } from "./teacher-description.js";
 
@@ -26,10 +26,11 @@ export function checkTeacherLimits(
       { field, limit },
     );
   };
-  for (const { spec, studentTopK } of requirements) {
+  for (const requirement of requirements) {
+    const { spec, studentTopK } = requirement;
     within(spec.topK, vocabSize, "losses.topK", "ids per position (the vocabulary's size)");
     within(spec.topK, limits?.maxTopK, "losses.topK", "ids per position");
-    within(spec.taus.length, limits?.maxTaus, "losses.temperature", "temperatures");
+    within(tauCount(requirement), limits?.maxTaus, "losses.temperature", "temperatures");
     within(spec.draws, limits?.maxDraws, "losses.draws", "draws per position");
     within(studentTopK, limits?.maxAtIds, "losses", "student ids per position");
     within(Math.max(0, ...spec.hiddenLayers), layers, "losses", "as hidden layer");

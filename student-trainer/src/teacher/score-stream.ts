@@ -7,6 +7,7 @@ import type { ScoreResult__Output } from "@tandem/proto/gen/tandem/v1/ScoreResul
 import type { SignalFrame__Output } from "@tandem/proto/gen/tandem/v1/SignalFrame.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { u32ToBytes } from "./u32-bytes.js";
+import { bytesOf } from "@tandem/shared/wire/little-endian.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
 import { Backoff } from "./backoff.js";
@@ -28,6 +29,8 @@ export interface ScoreQuestion {
   readonly from: number;
   readonly next?: boolean;
   readonly signal: SignalSpec;
+  /** f32 [rows,J]: temperatures of each row, instead of `signal.taus`. */
+  readonly taus?: Float32Array;
   readonly atOffsets?: Uint32Array;
   readonly atIds?: Uint32Array;
   /** For draws. */
@@ -156,6 +159,7 @@ export class ScoreStream {
       from: question.from,
       next: question.next ?? false,
       signal: toWireSpec(question.signal, this.#teacher),
+      ...(question.taus === undefined ? {} : { taus: bytesOf(question.taus) }),
       ...(question.atOffsets === undefined ? {} : { atOffsets: u32ToBytes(question.atOffsets) }),
       ...(question.atIds === undefined ? {} : { atIds: u32ToBytes(question.atIds) }),
       runSeed: question.runSeed ?? 0,

@@ -1,6 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
-import type { SignalRequirement, TeacherRequirement } from "../losses/loss-set.js";
+import { tauCount, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
 import type { Rollout } from "../rollout/rollout.js";
 
 /** One of the teacher's tensors as it enters the graph: `[n]`, or `[n,width]`. */
@@ -57,14 +57,13 @@ export function inputName(name: string, teacher: string | undefined): string {
   return teacher === undefined ? name : `${teacher}/${name}`;
 }
 
-function inputsOf(
-  { spec, studentTopK, hiddenWidth }: TeacherRequirement,
-  vocabulary: number,
-): readonly SignalInput[] {
+function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly SignalInput[] {
+  const { spec, studentTopK, hiddenWidth } = requirement;
+  const slots = Array.from({ length: tauCount(requirement) }, (_, slot) => slot);
   return [
     ...(spec.topK > 0 ? topInputs(Math.min(spec.topK, vocabulary)) : []),
     ...(spec.topK > 0 || spec.lse ? [scalarPart("lse", "lse")] : []),
-    ...spec.taus.flatMap((_, slot) => temperatureInputs(slot, spec.topK > 0)),
+    ...slots.flatMap((slot) => temperatureInputs(slot, spec.topK > 0)),
     ...(spec.token
       ? [scalarPart("token.logit", "tokenLogit"), scalarPart("token.rank", "rank")]
       : []),

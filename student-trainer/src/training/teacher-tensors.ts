@@ -1,6 +1,11 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
-import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
-import type { LossSetInputs, SignalRequirement, SlottedTensors } from "../losses/loss-set.js";
+import {
+  tauCount,
+  type LossSetInputs,
+  type SignalRequirement,
+  type SlottedTensors,
+  type TeacherRequirement,
+} from "../losses/loss-set.js";
 import { inputName } from "./signal-inputs.js";
 
 /** The signals' inputs (`signalInputs`) in the shape in which losses look for them. */
@@ -9,19 +14,20 @@ export function teacherTensors<T>(
   requirement: SignalRequirement,
 ): Pick<LossSetInputs<T>, "teacher" | "named"> {
   const named = Object.entries(requirement.named ?? {}).map(
-    ([name, { spec }]) => [name, tensorsOf(fed, spec, name)] as const,
+    ([name, own]) => [name, tensorsOf(fed, own, name)] as const,
   );
   return {
-    teacher: tensorsOf(fed, requirement.spec, undefined),
+    teacher: tensorsOf(fed, requirement, undefined),
     named: Object.fromEntries(named),
   };
 }
 
 function tensorsOf<T>(
   fed: ReadonlyMap<string, T>,
-  { taus, hiddenLayers }: SignalSpec,
+  requirement: TeacherRequirement,
   teacher: string | undefined,
 ): SlottedTensors<T> {
+  const { hiddenLayers } = requirement.spec;
   const need = (name: string): T => {
     const tensor = fed.get(inputName(name, teacher));
     invariant(tensor !== undefined, `the signal has an input ${inputName(name, teacher)}`);
@@ -29,7 +35,7 @@ function tensorsOf<T>(
   };
   const has = (name: string): boolean => fed.has(inputName(name, teacher));
   return {
-    tempered: Array.from({ length: taus.length }, (_, slot) => ({
+    tempered: Array.from({ length: tauCount(requirement) }, (_, slot) => ({
       tau: need(`tau.${slot}`),
       lse: need(`lseAt.${slot}`),
       ...(has(`logTailAt.${slot}`) && { logTail: need(`logTailAt.${slot}`) }),

@@ -1,5 +1,5 @@
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
-import type { SignalRequirement } from "@tandem/student-trainer/losses/loss-set.js";
+import { tauCount, type SignalRequirement } from "@tandem/student-trainer/losses/loss-set.js";
 
 export interface KnownLogits {
   readonly vocabulary: number;
@@ -16,9 +16,10 @@ export interface KnownLogits {
 /** The signal that a teacher with these logits gives, computed in float64 from the definitions; `atIds` are the student's best ids. */
 export function signalOfLogits(
   known: KnownLogits,
-  { spec, studentTopK }: SignalRequirement,
+  requirement: SignalRequirement,
 ): { readonly signal: TeacherSignal; readonly atIds?: Uint32Array } {
   const { vocabulary, targets } = known;
+  const { spec, studentTopK } = requirement;
   const rows = targets.length;
   const row = (of: ArrayLike<number>, at: number): number[] =>
     Array.from({ length: vocabulary }, (_, id) => of[at * vocabulary + id]!);
@@ -29,8 +30,16 @@ export function signalOfLogits(
   const atIds = laws.flatMap((_, at) => bestIds(row(known.student, at), a));
   const f32 = (values: readonly number[]): Float32Array => Float32Array.from(values);
   const each = (f: (u: readonly number[], at: number) => number): Float32Array => f32(laws.map(f));
+  const taus = laws.map((u, at) => [
+    ...spec.taus,
+    ...(requirement.positionTaus ?? []).map((temperature) =>
+      Math.fround(
+        temperature({ teacher: momentsOf(u), student: momentsOf(row(known.student, at)) }),
+      ),
+    ),
+  ]);
   const everyTau = (f: (u: readonly number[], tau: number, at: number) => number): Float32Array =>
-    f32(laws.flatMap((u, at) => spec.taus.map((tau) => f(u, tau, at))));
+    f32(laws.flatMap((u, at) => taus[at]!.map((tau) => f(u, tau, at))));
   const tail = (u: readonly number[], tau: number, at: number): number =>
     logSumExp(u.filter((_, id) => !top[at]!.includes(id)).map((x) => x / tau)) -
     logSumExp(u.map((x) => x / tau));
@@ -38,14 +47,14 @@ export function signalOfLogits(
     from: 1,
     count: rows,
     topK: k,
-    tauCount: spec.taus.length,
+    tauCount: tauCount(requirement),
     ...(k > 0 && {
       topIds: Uint32Array.from(top.flat()),
       topLogits: f32(laws.flatMap((u, at) => top[at]!.map((id) => u[id]!))),
       logTail: each((u, at) => tail(u, 1, at)),
     }),
     ...((k > 0 || spec.lse) && { lse: each(logSumExp) }),
-    ...(spec.taus.length > 0 && {
+    ...(tauCount(requirement) > 0 && {
       taus: everyTau((_, tau) => tau),
       lseAt: everyTau((u, tau) => logSumExp(u.map((x) => x / tau))),
       ...(k > 0 && { logTailAt: everyTau(tail) }),
@@ -55,8 +64,8 @@ export function signalOfLogits(
       rank: Uint32Array.from(laws, (u, at) => u.filter((x) => x > u[targets[at]!]!).length),
     }),
     ...(spec.moments && {
-      meanLogit: each((u) => u.reduce((sum, x) => sum + x, 0) / vocabulary),
-      maxLogit: each((u) => Math.max(...u)),
+      meanLogit: each((u) => momentsOf(u).mean),
+      maxLogit: each((u) => momentsOf(u).max),
       entropy: each(entropy),
     }),
     ...(a > 0 && {
@@ -70,6 +79,11 @@ export function signalOfLogits(
     }),
   };
   return { signal, ...(a > 0 && { atIds: Uint32Array.from(atIds) }) };
+}
+
+function momentsOf(logits: readonly number[]): { readonly mean: number; readonly max: number } {
+  const mean = logits.reduce((sum, x) => sum + x, 0) / logits.length;
+  return { mean, max: Math.max(...logits) };
 }
 
 /** By falling logit, ties by rising id. */

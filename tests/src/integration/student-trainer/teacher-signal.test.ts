@@ -6,6 +6,8 @@ import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import { loadTokenizer, type Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 import { evaluateStudent } from "@tandem/student-trainer/evaluation/evaluate-student.js";
 import { interleaveRows } from "@tandem/student-trainer/rollout/interleave-rows.js";
+import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
+import { AUTHOR, NO_STATS, type Rollout } from "@tandem/student-trainer/rollout/rollout.js";
 import { scoreRollouts } from "@tandem/student-trainer/rollout/score-rollouts.js";
 import { StudentEngine } from "@tandem/student-trainer/rollout/student-engine.js";
 import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
@@ -110,6 +112,47 @@ describe("the teacher's signal at the student", () => {
       });
       assert.deepEqual(signal, scored.signal);
     }
+  });
+
+  it("is exact at temperatures of each position, which follow from both sides' moments", async () => {
+    const losses = new LossSet(lossesSchema.parse([{ name: "dtkd", dense: false, topK: 5 }]));
+    const response = Uint32Array.of(7, 4, 11, 9);
+    const rollouts = PROMPTS.map((prompt, row): Rollout => {
+      const authors = new Uint8Array(response.length).fill(AUTHOR.student);
+      const text = { row, sample: 0, epoch: 0, prompt, response, authors };
+      return { ...text, finish: "length", stats: NO_STATS };
+    });
+    const scored = await scoreRollouts(rollouts, {
+      ...losses.requirement(0),
+      teachers: new Map([[undefined, teacher]]),
+      engine,
+      concurrency: 4,
+      runSeed: 1,
+    });
+    const oracle = await RolloutOracle.open(pair.studentDir, pair.teacherDir);
+    for (const { prompt, signal } of scored.rollouts) {
+      assert.equal(signal?.tauCount, 3);
+      for (let i = 0; i < response.length; i++) {
+        const context = Uint32Array.of(...prompt, ...response.subarray(0, i));
+        const u = Array.from(await oracle.law("teacher", context));
+        const v = Array.from(await oracle.law("student", context));
+        const peak = (z: readonly number[]) =>
+          Math.max(...z) - z.reduce((sum, own) => sum + own, 0) / z.length;
+        const [x, y] = [peak(u), peak(v)];
+        const own = [4, Math.max(1, (8 * x) / (x + y)), Math.max(1, (8 * y) / (x + y))];
+        own.forEach((tau, slot) => {
+          const at = 3 * i + slot;
+          const cooled = u.map((own) => own / tau);
+          const lse = Math.log(cooled.reduce((sum, own) => sum + Math.exp(own), 0));
+          const rest = order(u).slice(5);
+          const tail = rest.reduce((sum, id) => sum + Math.exp(cooled[id]! - lse), 0);
+          assert.ok(Math.abs(signal.taus![at]! - tau) < 1e-4, `tau ${slot}`);
+          assert.ok(Math.abs(signal.lseAt![at]! - lse) < 1e-4, `lse at ${tau}`);
+          assert.ok(Math.abs(signal.logTailAt![at]! - Math.log(tail)) < 1e-4, `tail at ${tau}`);
+        });
+      }
+    }
+    await oracle.close();
   });
 
   it("measures the student: KL over all ids where the list holds them all", async () => {

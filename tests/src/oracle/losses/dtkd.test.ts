@@ -1,4 +1,6 @@
+import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { lossRequirement } from "@tandem/student-trainer";
 import { ReferenceOps } from "@tandem/student-trainer/engines/reference/reference-ops.js";
 import { referenceTensor } from "@tandem/student-trainer/engines/reference/reference-tensor.js";
 import { equalSharpness } from "@tandem/student-trainer/losses/equal-sharpness.js";
@@ -49,6 +51,45 @@ describe("dtkd", () => {
       plain.perToken.map((x) => 2 * 9 * x),
       F32,
     );
+  });
+
+  it("is the dense one with a list of all ids, at temperatures of each position", async () => {
+    const rows = { vocabulary, student, teacher };
+    const dense = await evaluateRows({ loss: "dtkd" }, rows);
+    for (const beta of [0, 1]) {
+      const list = await evaluateRows(
+        { loss: "dtkd", options: { dense: false, topK: vocabulary, beta } },
+        rows,
+      );
+      const whole = await evaluateRows({ loss: "dtkd", options: { beta } }, rows);
+      assertAllClose(list.perToken, whole.perToken, F32);
+      assertAllClose(list.gradient, whole.gradient, F32);
+    }
+    assert.ok(dense.value > 0);
+  });
+
+  it("is a lower bound of it with a shorter list", async () => {
+    const rows = { vocabulary, student, teacher };
+    let above = (await evaluateRows({ loss: "dtkd" }, rows)).perToken;
+    for (const topK of [6, 3, 1]) {
+      const { perToken } = await evaluateRows(
+        { loss: "dtkd", options: { dense: false, topK } },
+        rows,
+      );
+      perToken.forEach((x, row) =>
+        assert.ok(x <= above[row]! + 1e-5, `topK ${topK}, row ${row}: ${x} > ${above[row]}`),
+      );
+      above = perToken;
+    }
+  });
+
+  it("refuses what a list cannot give exactly", () => {
+    for (const options of [{ mode: "released" }, { mode: "solved" }, { centred: false }]) {
+      assert.throws(
+        () => lossRequirement("dtkd", { dense: false, ...options }),
+        /set mode: detached/,
+      );
+    }
   });
 
   it("keeps the gradient out of the temperatures unless released", async () => {
