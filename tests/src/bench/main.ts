@@ -12,6 +12,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   teacher: () => import("./teacher.js"),
   train: () => import("./train.js"),
   skd: () => import("./skd.js"),
+  latency: () => import("./latency.js"),
   losses: () => import("./losses.js"),
   reuse: () => import("./reuse.js"),
   methods: () => import("./methods.js"),

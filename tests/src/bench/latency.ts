@@ -1,0 +1,198 @@
+/** What the service adds to a verification: drafts of several rows judged over gRPC, against the same step of the same model in this process, in turns.
+ * Options: --model DIR, --rows N (8), --block N (5), --prompt N (64), --top-k K (64), --runs N (41), --threads N (all). */
+import { availableParallelism } from "node:os";
+import { parseArgs } from "node:util";
+import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
+import type { InterleaveResponse__Output } from "@tandem/proto/gen/tandem/v1/InterleaveResponse.js";
+import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
+import type { Step } from "@tandem/shared/inference/step.js";
+import { philox4x32 } from "@tandem/shared/numeric/philox.js";
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
+import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
+import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
+
+interface Options {
+  readonly model: string;
+  readonly rows: number;
+  readonly block: number;
+  readonly prompt: number;
+  readonly topK: number;
+  readonly runs: number;
+  readonly threads: number;
+}
+
+interface Sequence {
+  readonly prompt: Uint32Array;
+  readonly draft: Uint32Array;
+}
+
+/** Rejects nothing, so that a run ends with the same caches it began with. */
+const ACCEPT_ALL = { kind: "rank", k: 2 ** 31 } as const;
+const SAMPLING = { temperature: 1, topK: 0, topP: 1 } as const;
+
+export async function run(args: string[]): Promise<object> {
+  const options = parseOptions(args);
+  const { vocabSize } = await readModelConfig(options.model);
+  const sequences = Array.from({ length: options.rows }, (_, row): Sequence => {
+    const token = (i: number) => (philox4x32([row, i, 0, 0], [3, 4])[0] as number) % vocabSize;
+    const all = Uint32Array.from({ length: options.prompt + options.block }, (__, i) => token(i));
+    return { prompt: all.subarray(0, options.prompt), draft: all.subarray(options.prompt) };
+  });
+  const server = await startLiveServer({
+    model: options.model,
+    args: ["--threads", String(options.threads)],
+  });
+  const served = await openServed(server, sequences, options);
+  const bare = await openBare(sequences, options);
+  try {
+    return await measure(served.verify, bare.verify, options);
+  } finally {
+    await served.close();
+    await bare.close();
+    await server.stop();
+  }
+}
+
+async function measure(
+  served: () => Promise<void>,
+  bare: () => Promise<void>,
+  options: Options,
+): Promise<object> {
+  const times = { served: [] as number[], bare: [] as number[], added: [] as number[] };
+  // A quarter more to warm up.
+  for (let i = -Math.ceil(options.runs / 4); i < options.runs; i++) {
+    const servedMs = await timed(served);
+    const bareMs = await timed(bare);
+    if (i < 0) continue;
+    times.served.push(servedMs);
+    times.bare.push(bareMs);
+    times.added.push(servedMs - bareMs);
+  }
+  const added = spread(times.added);
+  return {
+    ...options,
+    servedMs: spread(times.served),
+    bareMs: spread(times.bare),
+    addedMs: added,
+    addedShare: added.median / spread(times.bare).median,
+    wanted: "addedMs.median <= 3 or addedShare <= 0.15",
+  };
+}
+
+async function timed(work: () => Promise<void>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+interface Verifier {
+  /** One verification of all rows. */
+  readonly verify: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** The same drafts again and again: a repeated draft is computed anew, from the cache of its prompt. */
+async function openServed(
+  server: LiveServer,
+  sequences: readonly Sequence[],
+  { block, topK }: Options,
+): Promise<Verifier> {
+  const stream = new TeacherStream<InterleaveRequest, InterleaveResponse__Output>(
+    server.client.interleave(),
+  );
+  stream.send({
+    opens: sequences.map(({ prompt }, sequence) => ({
+      sequence,
+      rngKey: sequence,
+      runSeed: 1,
+      prompt: u32(prompt),
+      maxResponse: 2 * block,
+      rule: { rank: ACCEPT_ALL.k },
+      sampling: SAMPLING,
+      signal: { topK, encoding: "ENCODING_COMPACT" as const, maxLogitError: 0.01 },
+    })),
+  });
+  const drafts = sequences.map(({ draft }, sequence) => ({
+    sequence,
+    start: 0,
+    replacementsSeen: 0,
+    tokens: u32(draft),
+  }));
+  return {
+    verify: async () => {
+      stream.send({ drafts });
+      for (let open = drafts.length; open > 0;) {
+        const message = await stream.next();
+        if (message === undefined || message.errors.length > 0)
+          throw new TandemError("INTERNAL", JSON.stringify(message?.errors));
+        open -= message.verdicts.filter(({ last }) => last).length;
+      }
+    },
+    close: () => stream.finish(),
+  };
+}
+
+async function openBare(
+  sequences: readonly Sequence[],
+  { model, threads, topK, block }: Options,
+): Promise<Verifier> {
+  const runner = await ModelRunner.load({ dir: model, threads });
+  const step = (past: (prompt: Uint32Array) => number): Step => ({
+    release: [],
+    rows: sequences.map(({ prompt, draft }, cache) => ({
+      cache,
+      past: past(prompt),
+      tokens: Uint32Array.from([...prompt.subarray(past(prompt)), ...draft.subarray(0, -1)]),
+      maxLength: prompt.length + 2 * block,
+      head: {
+        first: prompt.length - 1 - past(prompt),
+        targets: draft,
+        spec: { ...NO_SIGNAL, topK, lse: true },
+        random: { runSeed: 1, rngKey: cache, firstPosition: 0 },
+        verify: { rule: ACCEPT_ALL, sampling: SAMPLING },
+      },
+    })),
+  });
+  await runner.run(step(() => 0));
+  const again = step((prompt) => prompt.length - 1);
+  return {
+    verify: async () => {
+      await runner.run(again);
+    },
+    close: () => runner.close(),
+  };
+}
+
+function parseOptions(args: string[]): Options {
+  const { values } = parseArgs({
+    args,
+    strict: false,
+    options: {
+      model: { type: "string", default: "" },
+      rows: { type: "string", default: "8" },
+      block: { type: "string", default: "5" },
+      prompt: { type: "string", default: "64" },
+      "top-k": { type: "string", default: "64" },
+      runs: { type: "string", default: "41" },
+      threads: { type: "string", default: String(availableParallelism()) },
+    },
+  });
+  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
+  return {
+    model: String(values.model),
+    rows: Number(values.rows),
+    block: Number(values.block),
+    prompt: Number(values.prompt),
+    topK: Number(values["top-k"]),
+    runs: Number(values.runs),
+    threads: Number(values.threads),
+  };
+}
+
+function spread(values: readonly number[]) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] as number;
+  return { median: at(0.5), p10: at(0.1), p90: at(0.9) };
+}
