@@ -16,7 +16,8 @@ temperature 1 unless the method says otherwise, drafts are accepted at rank 2 of
 **The columns.** _Right_: of 500 held-out problems, greedy, every character of the answer; with several seeds the mean and the half-width of Student's 95 % interval
 (three seeds: ± 4.3 standard errors, so wide intervals). _KL_, _agrees_: on the student's own greedy text, KL(teacher ‖ student) in nats per token, and the share of its tokens that
 are the teacher's best: how a greedy teacher would accept it as a draft. _Accepted_: of drafts, first and last batch. _Tokens_: of all texts, each counted once. _Bytes_: of signal
-for each of them, as measured at the server, in \`COMPACT\` with a logit error of at most 0.01.
+for each of them, as measured at the server, in \`COMPACT\` with a logit error of at most 0.01, frames and headers included, the same again for text that was scored twice; _PLAIN_:
+what they would be there, without headers.
 
 **What it shows, and what not.** That every method trains, and what its signal costs. Differences below ten points between single seeds are noise. One task with a teacher this sure of itself
 says nothing about which method is best for a language model: the papers' claims are about large ones.
@@ -50,9 +51,12 @@ export function methodsPage(methods: readonly MethodConfig[], runs: readonly Met
 }
 
 const COLUMNS =
-  "| method | text | right, % | seeds | KL | agrees, % | accepted, % | tokens | bytes |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+  "| method | text | right, % | seeds | KL | agrees, % | accepted, % | tokens | bytes | PLAIN |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
-function rowOf({ name, text }: MethodConfig, runs: readonly MethodRun[]): readonly string[] {
+function rowOf(
+  { name, text, plainBytes }: MethodConfig,
+  runs: readonly MethodRun[],
+): readonly string[] {
   if (runs.length === 0) return [];
   const mean = (pick: (run: MethodRun) => number) => intervalOf(runs.map(pick)).mean;
   const { mean: right, half } = intervalOf(runs.map(({ accuracy }) => 100 * accuracy));
@@ -71,6 +75,7 @@ function rowOf({ name, text }: MethodConfig, runs: readonly MethodRun[]): readon
       : "",
     Math.round(mean(({ tokens }) => tokens)).toLocaleString("en-US"),
     mean(({ bytesPerPosition }) => bytesPerPosition).toFixed(0),
+    String(plainBytes),
   ];
   return [`| ${cells.join(" | ")} |`];
 }

@@ -4,10 +4,19 @@ import { fileURLToPath } from "node:url";
 import { readConfigChain } from "@tandem/shared/config/read-config-chain.js";
 import { configDigest } from "@tandem/shared/config/print-config.js";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
+import { plainBytes } from "@tandem/student-trainer/evaluate-loss/describe-requirement.js";
+import { LossSet, type LossesConfig } from "@tandem/student-trainer/losses/loss-set.js";
+import type { RunSizes } from "@tandem/student-trainer/losses/model-sizes.js";
 
 /** The configurations that `npm run bench -- methods` measures. */
 export const EXAMPLES = fileURLToPath(new URL("../../../examples/methods", import.meta.url));
 const BASE = "base";
+/** Of the demo's models. */
+const SIZES: RunSizes = {
+  vocabulary: 18,
+  student: { layers: 3, width: 128 },
+  teacher: { layers: 6, width: 128 },
+};
 
 /** What the project is about, with variants that the papers ask for. */
 export const FIVE: readonly string[] = [
@@ -49,6 +58,8 @@ export interface MethodConfig {
   readonly file: string;
   /** Who writes the text: `rollout.kind`. */
   readonly text: string;
+  /** Of a position's signal in PLAIN, by its specification: two logits of the same id for two losses travel once. */
+  readonly plainBytes: number;
   /** What is trained on which text: over the file and what it extends, without what only looks on (evaluation, output). */
   readonly digest: string;
 }
@@ -64,8 +75,27 @@ export function listMethods(): readonly MethodConfig[] {
     .map((name) => {
       const file = join(EXAMPLES, `${name}.yaml`);
       const config = loadRunConfig({ file, assignments: ["teacher.address=any:0"] });
-      return { name, file, text: config.rollout.kind, digest: digestOf(file) };
+      return {
+        name,
+        file,
+        text: config.rollout.kind,
+        plainBytes: plainBytesOf(config.losses),
+        digest: digestOf(file),
+      };
     });
+}
+
+/** Of all teachers together. */
+function plainBytesOf(losses: LossesConfig): number {
+  const { named = {}, ...own } = new LossSet(losses, SIZES).requirement(0);
+  return [own, ...Object.values(named)].reduce((sum, { spec, studentTopK }) => {
+    const taus = Object.fromEntries(
+      spec.taus.map((value, at) => [at, { kind: "constant", value } as const]),
+    );
+    return (
+      sum + plainBytes({ signal: spec, studentTopK, taus }, SIZES.vocabulary, SIZES.teacher.width)
+    );
+  }, 0);
 }
 
 function digestOf(file: string): string {

@@ -142,8 +142,11 @@ function faultOf(
   if (odd !== undefined) return `step ${odd.step} has a number that is not finite`;
   const lost = lossNames.find((name) => !steps.every(({ losses }) => name in losses));
   if (lost !== undefined) return `${lost} is missing from metrics.jsonl`;
-  if (drafts && !steps.every(({ acceptance }) => finite(acceptance))) {
-    return "no acceptance in metrics.jsonl";
+  if (
+    drafts &&
+    !steps.every(({ acceptance, acceptanceAt }) => finite(acceptance) && acceptanceAt !== undefined)
+  ) {
+    return "no acceptance, or none by position, in metrics.jsonl";
   }
   if (!(run.method in SHIFTING) && !(run.lossLast < run.lossFirst)) {
     return `the loss rose from ${run.lossFirst} to ${run.lossLast}`;

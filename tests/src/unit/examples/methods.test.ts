@@ -36,6 +36,17 @@ describe("examples/methods", () => {
     );
   });
 
+  it("knows what a position's signal takes", () => {
+    const bytes = (method: string) => methods.find(({ name }) => name === method)!.plainBytes;
+    // Eight ids and logits, normaliser and tail; 18 float32; logit, rank and normaliser; two float16 states of 128 for each of three layers.
+    assert.equal(bytes("skd"), 8 * 8 + 8);
+    assert.equal(bytes("dtkd"), 18 * 4);
+    assert.equal(bytes("on-policy-distillation"), 12);
+    assert.equal(bytes("sft"), 0);
+    // Layers 2, 4, 6 and 4, 5, 6: four different ones.
+    assert.equal(bytes("kd-nas"), 4 * 128 * 2);
+  });
+
   it("knows the methods whose loss need not fall", () => {
     const names = methods.map(({ name }) => name);
     for (const name of Object.keys(SHIFTING)) assert.ok(names.includes(name), name);
@@ -75,7 +86,7 @@ describe("the table of results", () => {
     const page = methodsPage(methods, [run, { ...run, seed: 2, accuracy: 0.6, fault: "too slow" }]);
     // Two values 10 apart: 12.706·√50/√2 = 63.5.
     assert.ok(
-      page.includes("| skd | 55.0 ± 63.5 | 2 | 0.100 | 90.0 | 60.0 → 95.0 | 26,000 | 100 |"),
+      page.includes("| skd | 55.0 ± 63.5 | 2 | 0.100 | 90.0 | 60.0 → 95.0 | 26,000 | 100 | 72 |"),
       page,
     );
     assert.ok(page.includes("- skd, seed 2: too slow"));
