@@ -5,6 +5,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { crc32c } from "@tandem/shared/numeric/crc32c.js";
 import { decodeCompact } from "@tandem/shared/wire/compact/decode-compact.js";
 import { encodeCompact } from "@tandem/shared/wire/compact/encode-compact.js";
+import { sliceSignal } from "@tandem/shared/wire/slice-signal.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { randomSignal } from "../../helpers/random-signal.js";
 
@@ -54,6 +55,36 @@ function assertSame(actual: TeacherSignal, expected: TeacherSignal, maxLogitErro
 }
 
 describe("the compact frame", () => {
+  it("gives a row the same bits whatever rows travel with it", () => {
+    for (const scale of [0.001, 1, 30, 200]) {
+      const signal = randomSignal({
+        seed: 5,
+        count: 12,
+        topK: 8,
+        tauCount: 0,
+        vocabSize: 151,
+        scale,
+        parts: ALL,
+      });
+      for (const maxLogitError of [0.002, 0.01, 0.5]) {
+        const decode = (part: TeacherSignal) =>
+          decodeCompact(encodeCompact(part, { vocabSize: 151, maxLogitError, denseType: "f32" }))
+            .signal;
+        const whole = decode(signal);
+        for (const [start, end] of [
+          [0, 1],
+          [1, 7],
+          [7, 12],
+        ] as const) {
+          const part = decode(sliceSignal(signal, start, end));
+          const { topLogits, atLogits } = sliceSignal(whole, start, end);
+          assert.deepEqual(part.topLogits, topLogits, `top ${start} ${scale} ${maxLogitError}`);
+          assert.deepEqual(part.atLogits, atLogits, `at ${start} ${scale} ${maxLogitError}`);
+        }
+      }
+    }
+  });
+
   it("gives back every part exactly, and quantised logits within the bound", () => {
     const errors = fc.constantFrom(0, 1e-4, 0.01, 0.5);
     fc.assert(
