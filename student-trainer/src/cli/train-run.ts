@@ -10,6 +10,7 @@ import type { Dataset } from "../data/dataset.js";
 import { evaluateStudent } from "../evaluation/evaluate-student.js";
 import { LossSet, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
+import { createDegradedSource } from "../rollout/degraded-source.js";
 import { usesStudent } from "../rollout/rollout-config.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { teacherNamed, type RolloutTeacher } from "../rollout/teacher-pool.js";
@@ -109,7 +110,11 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
   try {
     const wrap = opened.wrapTeacher ?? ((teacher: RolloutTeacher) => teacher);
     const wrapped = new Map([...teachers].map(([name, teacher]) => [name, wrap(teacher)]));
-    const source = openSource({ config, student, rows: train.rows, engine, teachers: wrapped });
+    const source = createDegradedSource(
+      openSource({ config, student, rows: train.rows, engine, teachers: wrapped }),
+      config.rollout.onTeacherLoss,
+      opened.note,
+    );
     // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
     const writesOwnText = usesStudent(config.rollout) || losses.asksByStudent;
     const steps = totalSteps(config.training, config.rollout.rows);

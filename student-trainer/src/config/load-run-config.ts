@@ -24,7 +24,13 @@ export function loadRunConfig({ file, assignments = [], env = {} }: RunConfigSou
 export function courseDigest(config: RunConfig): string {
   const { student, data, rollout, losses, optimizer, training, teacher, teachers } = config;
   const { checkpointEvery: _c, keepCheckpoints: _k, ...course } = training;
-  const { concurrency: _rows, draftAhead: _ahead, blockLength: _block, ...writing } = rollout;
+  const {
+    concurrency: _rows,
+    draftAhead: _ahead,
+    blockLength: _block,
+    onTeacherLoss: _loss,
+    ...writing
+  } = rollout;
   return configDigest({
     student,
     data,

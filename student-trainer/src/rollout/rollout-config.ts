@@ -57,6 +57,12 @@ export const rolloutSchema = z.strictObject({
   teacher: teacherNameSchema
     .optional()
     .describe("Which of teachers: writes (skd, sequence); default: the row's teacher"),
+  onTeacherLoss: z
+    .enum(["wait", "skip", "cached"])
+    .default("wait")
+    .describe(
+      "When no teacher answers for teacher.retryTimeoutMs: wait: the run ends, saved, to be resumed; skip: the batch is left out; cached: one of the last four is trained on again",
+    ),
   rows: z.int().min(1).default(32).describe("Rollouts per batch"),
   concurrency: z.int().min(1).default(32).describe("Rows written at once"),
   samplesPerPrompt: z.int().min(1).default(1).describe("Rollouts per prompt"),

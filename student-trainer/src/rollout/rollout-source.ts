@@ -94,6 +94,11 @@ class DataRolloutSource implements RolloutSource {
     }
   }
 
+  skip(): void {
+    this.#takeOrders();
+    this.#committed = { batches: ++this.#batches, cursor: this.#cursor.state };
+  }
+
   #takeOrders(): RolloutOrder[] {
     const { config, rows } = this.#options;
     const orders: RolloutOrder[] = [];

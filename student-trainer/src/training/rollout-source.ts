@@ -16,6 +16,8 @@ export interface RolloutRequest extends SignalRequirement {
 export interface RolloutSource {
   /** The next batch; the stream never ends. What it returns depends on the state, the request and the weights published last, on nothing else. */
   next(request: RolloutRequest): Promise<RolloutBatch>;
+  /** Leaves out the batch that `next` failed to write. */
+  skip?(): void;
   /** Everything needed to go on behind the last batch returned. */
   state(): JsonValue;
   restore(state: JsonValue): void;
