@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 
 import { ChaosCluster, type Fault } from "../helpers/chaos-cluster.js";
 import { runSkd, type ChaosRun } from "../helpers/chaos-run.js";
-import { createRandom } from "../helpers/create-random.js";
+import { mulberry32 } from "../helpers/mulberry32.js";
 import { makeRolloutPair, type RolloutPair } from "../helpers/rollout-pair.js";
 
 const ROUNDS = 5;
@@ -40,7 +40,7 @@ describe("speculative KD under faults", { timeout: 240_000 }, () => {
   after(() => pair?.remove());
 
   const start = (replicas: number) =>
-    ChaosCluster.start({ model: pair.teacherDir, replicas, random: createRandom(7) });
+    ChaosCluster.start({ model: pair.teacherDir, replicas, random: mulberry32(7) });
 
   async function disturb(replicas: number, plan: ReadonlyMap<number, readonly [Fault, number]>) {
     const cluster = await start(replicas);
