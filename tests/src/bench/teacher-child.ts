@@ -6,10 +6,12 @@ import { bindFiles } from "@tandem/shared/inference/bound-weights.js";
 import { BodySession } from "@tandem/shared/inference/body-session.js";
 import { collate } from "@tandem/shared/inference/collate.js";
 import { KvBucket } from "@tandem/shared/inference/kv-bucket.js";
+import { bindQuantized } from "@tandem/shared/inference/quantized-weights.js";
 import { kvShape, slotLengthFor } from "@tandem/shared/inference/kv-shape.js";
 import { logits } from "@tandem/shared/models/decoder.js";
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
+import type { Quantization } from "@tandem/shared/quantization/quantization.js";
 import { f32Tensor } from "@tandem/shared/runtime/host-tensor.js";
 import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
 
@@ -23,6 +25,7 @@ export interface BareSetup {
   readonly rowsPerRun: number;
   /** Positions per run of the head. */
   readonly headRows: number;
+  readonly quantized?: { readonly quantization: Quantization; readonly file: string };
 }
 
 export interface BareTimes {
@@ -34,17 +37,22 @@ type Measure = () => Promise<BareTimes>;
 
 async function prepare(setup: BareSetup): Promise<Measure> {
   const config = await readModelConfig(setup.dir);
-  const weights = bindFiles(config, await CheckpointWeights.open(setup.dir), setup.vocabulary);
+  const { vocabulary, quantized } = setup;
+  const weights =
+    quantized === undefined
+      ? bindFiles(config, await CheckpointWeights.open(setup.dir), vocabulary)
+      : await bindQuantized(quantized.file, { config, vocabulary, ...quantized });
+  const headWeights = weights.headCopy();
   const body = await BodySession.create(config, weights, setup.threads);
   const builder = new GraphBuilder();
   const hidden = builder.input("hidden", "f32", ["n", config.hiddenSize]);
-  const u = logits(builder, { ...config, vocabSize: setup.vocabulary }, weights.source(builder), {
+  const u = logits(builder, { ...config, vocabSize: vocabulary }, headWeights.source(builder), {
     hidden,
   });
   builder.output("best", builder.reduceMax(u, { axes: [1] }));
   const head = await createOrtSession(serializeGraph(builder.build()), {
     threads: setup.threads,
-    ...weights.session,
+    ...headWeights.session,
   });
   const slotLength = slotLengthFor(setup.sequences[0]?.length ?? 1);
   const bucket = new KvBucket(kvShape(config), slotLength);

@@ -1,10 +1,12 @@
-/** Positions per second of a served teacher, over gRPC, against a bare session of the same model in the same run, taking turns.
- * Options: --model DIR, --rows N (8), --length N (256), --top-k K (64), --encoding plain|compact (plain), --runs N (7), --threads N (all),
- * --max-num-batched-tokens N (the server's default), --bare-rows N (rows per bare run of the body; default what the server's steps hold). */
+/** Positions per second of a served teacher, over gRPC, against a bare session of the same model and against other programs, in the same run, taking
+ * turns, on the same text. Options: --model DIR, --rows N (8), --length N (256), --top-k K (64), --encoding plain|compact (plain), --runs N (7),
+ * --threads N (all), --quantization none|int8|int4 (none), --max-num-batched-tokens N (the server's default), --bare-rows N (rows per bare run of
+ * the body; default what the server's steps hold), --peers NAME,NAME (all whose Python is given; see teacher-peers.ts). */
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import type { DescribeResponse__Output } from "@tandem/proto/gen/tandem/v1/DescribeResponse.js";
@@ -13,10 +15,13 @@ import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreRes
 import type { ScoreRequest } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
 import type { TeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { philox4x32 } from "@tandem/shared/numeric/philox.js";
+import type { Quantization } from "@tandem/shared/quantization/quantization.js";
+import { readTokenizerFiles } from "@tandem/shared/tokenizer/tokenizer-files.js";
+import { Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 import { startLiveServer } from "../helpers/live-server.js";
 import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
 import type { BareSetup, BareTimes } from "./teacher-child.js";
+import { TeacherPeers } from "./teacher-peers.js";
 
 /** Positions per run of the head inside the server (`head-runner.ts`). */
 const HEAD_ROWS = 256;
@@ -31,10 +36,13 @@ interface Options {
   readonly threads: number;
   readonly maxBatchTokens: number;
   readonly bareRows: number;
+  readonly quantization: Quantization | "none";
+  readonly peers: string | undefined;
 }
 
 export async function run(args: string[]): Promise<object> {
   const options = parseOptions(args);
+  const cacheDir = mkdtempSync(join(tmpdir(), "tandem-bench-"));
   const server = await startLiveServer({
     model: options.model,
     args: [
@@ -42,14 +50,19 @@ export async function run(args: string[]): Promise<object> {
       String(options.threads),
       "--max-num-batched-tokens",
       String(options.maxBatchTokens),
+      "--quantization",
+      options.quantization,
+      "--cache-dir",
+      cacheDir,
     ],
   });
   const bare = fork(fileURLToPath(new URL("./teacher-child.js", import.meta.url)), [], {
     serialization: "advanced",
   });
+  const peers = new TeacherPeers(options.peers);
   try {
     const description = await describe(server.client);
-    const sequences = randomSequences(options, description.vocabSize);
+    const sequences = await textSequences(options);
     await ask(bare, {
       dir: options.model,
       vocabulary: description.vocabSize,
@@ -57,24 +70,45 @@ export async function run(args: string[]): Promise<object> {
       sequences: sequences.map((tokens) => tokens.subarray(0, options.length)),
       rowsPerRun: options.bareRows,
       headRows: HEAD_ROWS,
+      ...(options.quantization !== "none" && {
+        quantized: { quantization: options.quantization, file: quantizedFile(cacheDir) },
+      }),
     } satisfies BareSetup);
+    await peers.open({
+      dir: options.model,
+      sequences: sequences.map((tokens) => [...tokens.subarray(0, options.length)]),
+      topK: options.topK,
+      threads: options.threads,
+      rowsPerRun: options.bareRows,
+    });
     const servedPids = [server.process.pid as number, server.enginePid()];
-    return await measure({ client: server.client, bare, sequences, options, servedPids });
+    const bench = { client: server.client, bare, peers, sequences, options, servedPids };
+    return { ...(await measure(bench)), divergence: description.divergence ?? undefined };
   } finally {
     bare.disconnect();
+    await peers.close();
     await server.stop();
+    rmSync(cacheDir, { recursive: true });
   }
 }
 
 interface Bench {
   readonly client: TeacherClient;
   readonly bare: ChildProcess;
+  readonly peers: TeacherPeers;
   readonly sequences: readonly Uint32Array[];
   readonly options: Options;
   readonly servedPids: readonly number[];
 }
 
-async function measure({ client, bare, sequences, options, servedPids }: Bench): Promise<object> {
+async function measure({
+  client,
+  bare,
+  peers,
+  sequences,
+  options,
+  servedPids,
+}: Bench): Promise<object> {
   const served: number[] = [];
   const floor: number[] = [];
   const bodyOnly: number[] = [];
@@ -86,6 +120,7 @@ async function measure({ client, bare, sequences, options, servedPids }: Bench):
     const before = [cpuTicks(servedPids), cpuTicks([bare.pid as number])] as const;
     const { elapsedMs, bytes } = await scoreAll(client, sequences, options);
     const times = (await ask(bare, "measure")) as BareTimes;
+    await peers.measure(round > 0);
     if (round === 0) continue;
     const servedTicks = cpuTicks(servedPids) - before[0];
     const bareTicks = cpuTicks([bare.pid as number]) - before[1];
@@ -109,7 +144,8 @@ async function measure({ client, bare, sequences, options, servedPids }: Bench):
     ratioToBareBody: median(served.map((ms, i) => (bodyOnly[i] as number) / ms)),
     // Processor time of both sides, for machines that others use at the same time (Linux only).
     ...(cpuRatios.every(Number.isFinite) && { cpuTimeRatioToBare: spread(cpuRatios) }),
-    wanted: "ratioToBare.median >= 0.85",
+    peers: peers.summary(positions, served),
+    wanted: "ratioToBare.median >= 0.9, ratioToBestPeer >= 1.3 (none), >= 1.5 (int8)",
   };
 }
 
@@ -164,6 +200,8 @@ function parseOptions(args: string[]): Options {
       threads: { type: "string", default: String(availableParallelism()) },
       "max-num-batched-tokens": { type: "string", default: "512" },
       "bare-rows": { type: "string" },
+      quantization: { type: "string", default: "none" },
+      peers: { type: "string" },
     },
   });
   if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
@@ -178,18 +216,35 @@ function parseOptions(args: string[]): Options {
     runs: Number(values.runs),
     threads: Number(values.threads),
     maxBatchTokens,
+    quantization: values.quantization as Options["quantization"],
+    peers: values.peers as string | undefined,
     bareRows: Number(values["bare-rows"] ?? Math.max(1, Math.floor(maxBatchTokens / length))),
   };
 }
 
-/** length + 1 tokens each: the law behind the last one is not asked for, so `length` positions are computed. */
-function randomSequences({ rows, length }: Options, vocabSize: number): readonly Uint32Array[] {
+/** length + 1 tokens each of this repository's own documents: the law behind the last one is not asked for, so `length` positions are computed. */
+async function textSequences({ model, rows, length }: Options): Promise<readonly Uint32Array[]> {
+  const docs = fileURLToPath(new URL("../../../docs", import.meta.url));
+  const names = readdirSync(docs)
+    .filter((name) => name.endsWith(".md"))
+    .sort();
+  const text = names.map((name) => readFileSync(join(docs, name), "utf8")).join("\n");
+  const tokens = new Tokenizer(await readTokenizerFiles(model)).encode(text);
+  const needed = rows * (length + 1);
+  if (tokens.length < needed)
+    throw new TandemError("OUT_OF_RANGE", `docs hold ${tokens.length} tokens of ${needed}`);
   return Array.from({ length: rows }, (_, row) =>
-    Uint32Array.from(
-      { length: length + 1 },
-      (__, i) => (philox4x32([row, i, 0, 0], [1, 2])[0] as number) % vocabSize,
-    ),
+    tokens.slice(row * (length + 1), (row + 1) * (length + 1)),
   );
+}
+
+/** The one file of quantised weights in a fresh cache. */
+function quantizedFile(cacheDir: string): string {
+  const weights = join(cacheDir, "weights");
+  const file = readdirSync(weights, { recursive: true }).find((name) =>
+    String(name).endsWith(".safetensors"),
+  );
+  return join(weights, String(file));
 }
 
 async function ask(child: ChildProcess, message: BareSetup | "measure"): Promise<unknown> {
