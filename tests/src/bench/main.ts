@@ -17,6 +17,9 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   reuse: () => import("./reuse.js"),
   methods: () => import("./methods.js"),
   fuzz: () => import("./fuzz.js"),
+  soak: () => import("./soak.js"),
+  crowd: () => import("./crowd.js"),
+  chaos: () => import("./chaos.js"),
 };
 
 const [name, ...args] = process.argv.slice(2);

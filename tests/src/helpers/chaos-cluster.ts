@@ -6,16 +6,19 @@ import { startChaosProxy, type ChaosProxy } from "./chaos-proxy.js";
 import { startLiveServer, type LiveServer } from "./live-server.js";
 
 /** What is done to one replica, in the middle of its work. `kill` as the kernel does it for want of memory; `drain` as a rolling change does it. */
-export type Fault =
-  | "kill"
-  | "drain"
-  | "kill-engine"
-  | "abort-engine"
-  | "cut"
-  | "black-hole"
-  | "mirror"
-  | "slow"
-  | "fast";
+export const FAULTS = [
+  "kill",
+  "drain",
+  "kill-engine",
+  "abort-engine",
+  "cut",
+  "black-hole",
+  "mirror",
+  "slow",
+  "fast",
+] as const;
+
+export type Fault = (typeof FAULTS)[number];
 
 interface Member {
   server: LiveServer;

@@ -1,0 +1,30 @@
+/** Whether a teacher keeps anything of the clients that come and go: memory, sessions, threads, descriptors. Options: --seconds N (1200), --clients N
+ * (8), --model DIR (a committed tiny one), --every N (10: seconds between samples). Its model is to have at least 97 ids and a context of 128. */
+import { parseArgs } from "node:util";
+
+import { fixtureModel, startLiveServer } from "../helpers/live-server.js";
+import { soak } from "../helpers/soak.js";
+
+export async function run(args: string[]): Promise<object> {
+  const { values } = parseArgs({
+    args,
+    strict: false,
+    options: {
+      seconds: { type: "string", default: "1200" },
+      clients: { type: "string", default: "8" },
+      model: { type: "string", default: fixtureModel("llama-tied") },
+      every: { type: "string", default: "10" },
+    },
+  });
+  const server = await startLiveServer({ model: String(values.model) });
+  try {
+    return await soak({
+      server,
+      seconds: Number(values.seconds),
+      clients: Number(values.clients),
+      sampleEverySeconds: Number(values.every),
+    });
+  } finally {
+    await server.stop();
+  }
+}
