@@ -1,8 +1,9 @@
 /** Kept tokens per second of interleaved writing, end to end over gRPC, against the same loop written with transformers: one row at a time and
  * all rows batched, in the same run. Options: --teacher DIR (the demo's), --student DIR or --layers LIST (0,2,4: some of the teacher's layers),
  * --data FILE (JSON lines; the demo's problems) --prompt FIELD --chat, --rows N (8: written at once), --sequences N (32: written in all per repeat), --max-response N (48), --block N (6), --ahead N (1), --rank K (2),
- * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (5), --threads N (all), --python FILE
- * (TANDEM_PYTHON; without it, or empty, only our side is measured). */
+ * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (5), --warmup N (8: repeats that do not count, for both
+ * sides' compilers), --threads N (of our teacher and of our student: half the cores each, since they share the machine), --peer-threads N (all),
+ * --python FILE (TANDEM_PYTHON; without it, or empty, only our side is measured). */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
@@ -34,8 +35,10 @@ interface Setup {
   readonly teacherDir: string;
   readonly studentDir: string;
   readonly stopIds: readonly number[];
-  /** One list of rows per repeat; the first is the warm-up. */
+  /** One list of rows per repeat. */
   readonly prompts: readonly (readonly DataRow[])[];
+  /** So many of them come first and do not count. */
+  readonly warmup: number;
   /** Rows written at once. */
   readonly rows: number;
   readonly maxResponse: number;
@@ -49,6 +52,7 @@ interface Setup {
     readonly topP: number;
   };
   readonly threads: number;
+  readonly peerThreads: number;
 }
 
 /** Writes a repeat's rows to their ends. */
@@ -81,7 +85,7 @@ export async function run(args: string[]): Promise<object> {
         close: () => Promise.resolve(),
       };
     }
-    const rates = await takeTurns(sides, setup.prompts);
+    const rates = await takeTurns(sides, setup);
     const fastest = Math.max(
       ...Object.entries(rates).flatMap(([name, { keptTokensPerSecond }]) =>
         name === "tandem" ? [] : [keptTokensPerSecond],
@@ -96,6 +100,7 @@ export async function run(args: string[]): Promise<object> {
       draftAhead: setup.draftAhead,
       acceptRank: setup.acceptRank,
       threads: setup.threads,
+      peerThreads: setup.peerThreads,
       ...rates,
       ...(fastest > 0 && { ratio: (rates.tandem?.keptTokensPerSecond ?? 0) / fastest }),
     };
@@ -105,16 +110,16 @@ export async function run(args: string[]): Promise<object> {
   }
 }
 
-/** Every side writes the same rows, one after the other, so that a slow minute hits them all. The first repeat warms up. */
+/** Every side writes the same rows, one after the other, so that a slow minute hits them all. */
 async function takeTurns(
   sides: Readonly<Record<string, Side>>,
-  prompts: readonly (readonly DataRow[])[],
+  { prompts, warmup }: Pick<Setup, "prompts" | "warmup">,
 ) {
   const written = new Map<string, Written[]>(Object.keys(sides).map((name) => [name, []]));
   for (const [repeat, rows] of prompts.entries()) {
     for (const [name, side] of Object.entries(sides)) {
       const result = await side.write(rows);
-      if (repeat > 0) written.get(name)?.push(result);
+      if (repeat >= warmup) written.get(name)?.push(result);
     }
   }
   return Object.fromEntries([...written].map(([name, results]) => [name, summary(results)]));
@@ -141,7 +146,9 @@ function parse(args: string[]) {
       "top-p": { type: "string", default: "1" },
       "top-k": { type: "string", default: "8" },
       repeats: { type: "string", default: "5" },
-      threads: { type: "string", default: String(availableParallelism()) },
+      warmup: { type: "string", default: "8" },
+      threads: { type: "string", default: String(Math.max(1, availableParallelism() >> 1)) },
+      "peer-threads": { type: "string", default: String(availableParallelism()) },
       python: { type: "string", default: process.env.TANDEM_PYTHON },
     },
   });
@@ -185,9 +192,10 @@ async function prepare(flags: Flags, dir: string): Promise<Setup> {
     teacherDir,
     studentDir,
     stopIds: config.eosTokenIds,
-    prompts: Array.from({ length: Number(flags.repeats) + 1 }, (_, i) =>
+    prompts: Array.from({ length: Number(flags.warmup) + Number(flags.repeats) }, (_, i) =>
       rows.slice(i * count, (i + 1) * count),
     ),
+    warmup: Number(flags.warmup),
     rows: Number(flags.rows),
     maxResponse,
     blockLength: Number(flags.block),
@@ -200,6 +208,7 @@ async function prepare(flags: Flags, dir: string): Promise<Setup> {
       topP: Number(flags["top-p"]),
     },
     threads: Number(flags.threads),
+    peerThreads: Number(flags["peer-threads"]),
   };
 }
 
@@ -279,7 +288,7 @@ interface Peer {
 }
 
 async function openPeer(setup: Setup, python: string): Promise<Peer> {
-  const { teacherDir, studentDir, prompts: _prompts, ...rest } = setup;
+  const { teacherDir, studentDir, prompts: _prompts, peerThreads, ...rest } = setup;
   const script = root("tests/peers/bench_skd.py");
   const child = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
   const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -292,6 +301,7 @@ async function openPeer(setup: Setup, python: string): Promise<Peer> {
   };
   await ask({
     ...rest,
+    threads: peerThreads,
     teacher: teacherDir,
     student: studentDir,
     teacherSampling: TEACHER_SAMPLING,
