@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { CallObserver } from "../calls/call-context.js";
 import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
+import { frameBytes } from "../scheduler/frame-bytes.js";
 import type { StoreObserver } from "../store/signal-store.js";
 
 /** Seconds from a fast draft on a tiny model to a long prefill. */
@@ -113,7 +114,7 @@ export class Metrics {
   );
   readonly #payload = this.#counter(
     "teacher_payload_bytes_total",
-    "Bytes of encoded signal frames.",
+    "Bytes of encoded signals, without the messages around them.",
     ["encoding"],
   );
   readonly #draftTokens = this.#counter(
@@ -217,8 +218,8 @@ export class Metrics {
     this.#batchTokens.observe(result.computedPositions);
     this.#headPositions.inc(result.headPositions);
     step.rows.forEach(({ encoding }, i) => {
-      for (const { sizeBytes } of result.rows[i]?.frames ?? []) {
-        this.#payload.inc({ encoding: encoding?.encoding ?? "plain" }, sizeBytes);
+      for (const { message } of result.rows[i]?.frames ?? []) {
+        this.#payload.inc({ encoding: encoding?.encoding ?? "plain" }, frameBytes(message));
       }
     });
   }

@@ -37,6 +37,7 @@ export interface EngineRowResult {
 /** A frame as grpc-js takes it. */
 export interface EncodedFrame {
   readonly message: SignalFrame;
+  /** Of the whole message, at most: for packing. */
   readonly sizeBytes: number;
 }
 

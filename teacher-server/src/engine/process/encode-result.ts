@@ -8,6 +8,7 @@ import type {
   EngineStep,
   EngineStepResult,
 } from "../../scheduler/engine-step.js";
+import { frameBytes } from "../../scheduler/frame-bytes.js";
 
 /** A quarter of a message: several frames share one, and one row of a wide dense part still has room. */
 const MAX_FRAME_BYTES = 256 << 10;
@@ -49,14 +50,5 @@ export function encodeResult(
 }
 
 function withSize(message: SignalFrame): EncodedFrame {
-  return { message, sizeBytes: FRAME_OVERHEAD_BYTES + byteLengthOf(message) };
-}
-
-/** Bytes of all arrays in a frame. */
-function byteLengthOf(value: unknown): number {
-  if (value instanceof Uint8Array) return value.byteLength;
-  if (typeof value !== "object" || value === null) return 0;
-  let total = 0;
-  for (const child of Object.values(value)) total += byteLengthOf(child);
-  return total;
+  return { message, sizeBytes: FRAME_OVERHEAD_BYTES + frameBytes(message) };
 }
