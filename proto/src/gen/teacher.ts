@@ -58,6 +58,7 @@ export interface ProtoGrpcType {
       Limits: MessageTypeDefinition<_tandem_v1_Limits, _tandem_v1_Limits__Output>
       Open: MessageTypeDefinition<_tandem_v1_Open, _tandem_v1_Open__Output>
       PlainSignal: MessageTypeDefinition<_tandem_v1_PlainSignal, _tandem_v1_PlainSignal__Output>
+      Priority: EnumTypeDefinition
       Sampling: MessageTypeDefinition<_tandem_v1_Sampling, _tandem_v1_Sampling__Output>
       ScoreItem: MessageTypeDefinition<_tandem_v1_ScoreItem, _tandem_v1_ScoreItem__Output>
       ScoreRequest: MessageTypeDefinition<_tandem_v1_ScoreRequest, _tandem_v1_ScoreRequest__Output>

@@ -3,6 +3,8 @@ import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js"
 import type { GenerateItem__Output as RawItem } from "@tandem/proto/gen/tandem/v1/GenerateItem.js";
 import type { GenerateRequest__Output as RawRequest } from "@tandem/proto/gen/tandem/v1/GenerateRequest.js";
 import { assertLength, assertNotEmpty } from "./admit-length.js";
+import type { Priority } from "../scheduler/job.js";
+import { admitPriority } from "./admit-priority.js";
 import { admitSampling } from "./admit-sampling.js";
 import { admitSignal, assertDenseRows } from "./admit-signal.js";
 import { parseTokens } from "./parse-arrays.js";
@@ -17,6 +19,7 @@ export interface ValidGeneration {
   readonly runSeed: number;
   readonly signal: ValidSignal;
   readonly timeoutMs: number;
+  readonly priority: Priority;
 }
 
 export interface ValidPrompt {
@@ -53,6 +56,7 @@ export function admitGeneration(raw: RawRequest, limits: ServerLimits): ValidGen
     runSeed: raw.runSeed,
     signal,
     timeoutMs: raw.timeoutMs,
+    priority: admitPriority(raw.priority, "priority", "high"),
   };
 }
 

@@ -2,6 +2,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Draft__Output as RawDraft } from "@tandem/proto/gen/tandem/v1/Draft.js";
 import type { Open__Output as RawOpen } from "@tandem/proto/gen/tandem/v1/Open.js";
 import { assertLength, assertNotEmpty } from "./admit-length.js";
+import { admitPriority } from "./admit-priority.js";
 import { admitRows } from "./admit-rows.js";
 import { admitRule, admitSampling } from "./admit-sampling.js";
 import { admitSignal, assertDenseRows } from "./admit-signal.js";
@@ -47,6 +48,7 @@ export function admitOpen(raw: RawOpen, limits: ServerLimits): ValidOpen {
     rule: admitRule(raw.rule, "opens.rule"),
     sampling: admitSampling(raw.sampling, "opens.sampling"),
     signal: admitSignal(raw.signal, "opens.signal", limits),
+    priority: admitPriority(raw.priority, "opens.priority", "high"),
   };
 }
 

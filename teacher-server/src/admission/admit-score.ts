@@ -1,6 +1,8 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { ScoreItem__Output as RawScoreItem } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
 import { assertLength, assertNotEmpty } from "./admit-length.js";
+import type { Priority } from "../scheduler/job.js";
+import { admitPriority } from "./admit-priority.js";
 import { admitRows, type RowWishes } from "./admit-rows.js";
 import { admitSignal, assertDenseRows } from "./admit-signal.js";
 import { parseTokens } from "./parse-arrays.js";
@@ -20,6 +22,7 @@ export interface ValidScoreItem extends RowWishes {
   readonly runSeed: number;
   readonly rngKey: number;
   readonly timeoutMs: number;
+  readonly priority: Priority;
 }
 
 /** @throws TandemError naming field and limit. */
@@ -59,5 +62,6 @@ export function admitScoreItem(raw: RawScoreItem, limits: ServerLimits): ValidSc
     runSeed: raw.runSeed,
     rngKey: raw.rngKey,
     timeoutMs: raw.timeoutMs,
+    priority: admitPriority(raw.priority, "items.priority", "normal"),
   };
 }

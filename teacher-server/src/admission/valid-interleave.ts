@@ -1,5 +1,6 @@
 import type { AcceptanceRule } from "@tandem/shared/sampling/acceptance.js";
 import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js";
+import type { Priority } from "../scheduler/job.js";
 import type { ValidSignal } from "./valid-signal.js";
 
 /** An Open that has passed every check. */
@@ -16,6 +17,7 @@ export interface ValidOpen {
   readonly rule: AcceptanceRule;
   readonly sampling: SamplingParams;
   readonly signal: ValidSignal;
+  readonly priority: Priority;
 }
 
 /** A Draft that has passed every check that needs no session. */

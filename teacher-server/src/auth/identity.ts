@@ -10,3 +10,7 @@ export interface ClientIdentity {
 export function anonymousIdentity(peer: string): ClientIdentity {
   return { name: `peer:${peer.replace(/:\d+$/, "")}`, weight: 1 };
 }
+
+export function isAnonymous({ name }: ClientIdentity): boolean {
+  return name.startsWith("peer:");
+}

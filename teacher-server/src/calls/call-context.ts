@@ -5,7 +5,7 @@ import type { ServerLimits } from "../admission/server-limits.js";
 import type { Budget } from "../auth/budget.js";
 import type { ClientIdentity } from "../auth/identity.js";
 import type { StepLoop } from "../engine/step-loop.js";
-import type { JobUsage } from "../scheduler/job.js";
+import type { JobUsage, Owner } from "../scheduler/job.js";
 import type { KvPool } from "../sessions/kv-pool.js";
 import type { SignalStore } from "../store/signal-store.js";
 import type { TeacherIdentity } from "../store/signal-key.js";
@@ -50,8 +50,10 @@ export interface CallContext {
 
 /** What a call knows of its stream. */
 export interface CallStream<M> {
-  /** Names the call in the scheduler's fairness. */
+  /** Names the stream in the scheduler. */
   readonly client: number;
+  /** Whom fairness is between. */
+  readonly owner: Owner;
   /** Whose call it is. */
   readonly identity: ClientIdentity;
   /** What that client may still use. */

@@ -102,11 +102,13 @@ export class GenerateCall implements LiveCall {
   }
 
   #submit(writing: Writing): void {
-    const { sampling, runSeed, signal } = writing.generation;
+    const { sampling, runSeed, signal, priority } = writing.generation;
     const { rngKey, prompt } = writing.prompt;
     writing.job = this.#context.loop.submit(
       {
         client: this.#stream.client,
+        owner: this.#stream.owner,
+        priority,
         kind: "generate",
         cache: writing.cache,
         tokens: writing.tokens.slice(0, writing.length),

@@ -115,6 +115,8 @@ export class InterleaveCall implements LiveCall {
     const job = this.#context.loop.submit(
       {
         client: this.#stream.client,
+        owner: this.#stream.owner,
+        priority: open.priority,
         kind: "prefill",
         cache: opened.cache,
         tokens,
@@ -186,6 +188,8 @@ export class InterleaveCall implements LiveCall {
     const job = this.#context.loop.submit(
       {
         client: this.#stream.client,
+        owner: this.#stream.owner,
+        priority: open.priority,
         kind: "draft",
         cache: opened.cache,
         tokens: work.tokens,

@@ -150,6 +150,8 @@ export class ScoreCall implements LiveCall {
     inFlight.job = this.#context.loop.submit(
       {
         client: this.#stream.client,
+        owner: this.#stream.owner,
+        priority: item.priority,
         kind: "score",
         cache,
         tokens: item.tokens.subarray(0, end),

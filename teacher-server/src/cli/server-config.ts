@@ -117,7 +117,7 @@ export const serverConfigSchema = z.strictObject({
     .number()
     .min(0)
     .default(2000)
-    .describe("an item that waited this long goes before drafts"),
+    .describe("items that waited this long get a part of each pass, whatever is more urgent"),
   sessionLeaseMs: z
     .number()
     .min(1)

@@ -7,6 +7,7 @@ import { CallRecord, type CallListeners, type NamedCall } from "./call-record.js
 import type { CallRegistry } from "./call-registry.js";
 import { tallying } from "./call-tally.js";
 import { noteSize, receivedOf } from "./measured-service.js";
+import { ownerOf } from "./owner-of.js";
 import { StreamWriter } from "./stream-writer.js";
 import { toStatus } from "./to-status.js";
 
@@ -118,6 +119,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
     const { identity, budget } = this.#principal;
     return {
       client: this.#client,
+      owner: ownerOf(identity, call.metadata),
       identity,
       budget,
       deadlineMs: toClock(call.getDeadline(), this.#context),

@@ -7,38 +7,92 @@ export interface DealBudget {
   rows: number;
 }
 
+/** How far the round robin of a tier has come; kept between steps. */
+export class Round {
+  /** Clients with work, the one whose turn it is first. */
+  ring: number[] = [];
+  /** Positions that a client may still take. */
+  readonly deficits = new Map<number, number>();
+  /** The step ended within the turn of the first one. */
+  interrupted = false;
+}
+
 export interface DealOptions {
-  /** Jobs of one tier, in order of arrival. */
+  /** Jobs of one tier, in the order in which a client's own are served. */
   readonly jobs: readonly QueuedJob[];
   readonly budget: DealBudget;
-  /** Deficits of the clients, kept between steps: client → positions it may still take. */
-  readonly deficits: Map<number, number>;
-  /** Clients in the order in which their turn comes. */
-  readonly ring: readonly number[];
-  /** Positions a client gains per turn. */
-  readonly quantum: number;
+  readonly round: Round;
+  /** Positions a client gains per turn: its share of the engine. */
+  readonly quanta: ReadonlyMap<number, number>;
   /** Where the job's next row begins, or undefined when there is no room for its cache now. */
   readonly admit: (job: QueuedJob) => number | undefined;
   /** job → positions granted; filled by this function. */
   readonly grants: Map<QueuedJob, { readonly past: number; count: number }>;
 }
 
-/** Deals the positions of a step to the jobs of one tier: deficit round robin between clients, first come first served within one.
- * Prefill and scoring take what they get; the laws of an atomic job are taken whole or not at all. */
+/** Deals the positions of a step to the jobs of one tier: deficit round robin between clients (Shreedhar & Varghese 1995), going on where the step
+ * before ended. Prefill and scoring take what they get; the laws of an atomic job are taken whole or not at all. */
 export function dealTokens(options: DealOptions): void {
-  const { budget, deficits, quantum } = options;
-  const queues = groupByClient(options.jobs, options.ring);
+  const { budget, round, quanta, grants } = options;
+  const queues = groupByClient(options.jobs);
+  enter(round, queues);
   while (budget.tokens > 0 && queues.size > 0) {
-    for (const [client, queue] of queues) {
-      deficits.set(client, (deficits.get(client) ?? 0) + quantum);
-      serveClient(client, queue, options);
-      if (queue.length === 0) {
-        queues.delete(client);
-        deficits.delete(client);
-      }
-      if (budget.tokens === 0) return;
+    const client = round.ring[0] as number;
+    const queue = queues.get(client);
+    // Has nothing more for this step.
+    if (queue === undefined) {
+      rotate(round);
+      continue;
     }
+    const { deficits } = round;
+    if (!round.interrupted)
+      deficits.set(client, (deficits.get(client) ?? 0) + (quanta.get(client) ?? 1));
+    round.interrupted = false;
+    serveClient(client, queue, options);
+    if (queue.length === 0) queues.delete(client);
+    else if (budget.tokens === 0 && (deficits.get(client) ?? 0) >= 1) {
+      round.interrupted = true;
+      break;
+    }
+    rotate(round);
   }
+  const backlog = options.jobs.filter((job) => !isServed(job, grants.get(job)));
+  leave(round, quanta, backlog);
+}
+
+/** Those that have got work line up behind the others. */
+function enter(round: Round, queues: ReadonlyMap<number, unknown>): void {
+  const [first] = round.ring;
+  round.ring = round.ring.filter((client) => queues.has(client));
+  if (round.ring[0] !== first) round.interrupted = false;
+  const known = new Set(round.ring);
+  for (const client of queues.keys()) if (!known.has(client)) round.ring.push(client);
+}
+
+/** Who has all it asked for goes without what it has saved up; who could not take more saves up one turn at most. */
+function leave(
+  round: Round,
+  quanta: ReadonlyMap<number, number>,
+  backlog: readonly QueuedJob[],
+): void {
+  const waiting = new Set(backlog.map(({ job }) => job.client));
+  const most = Math.max(...quanta.values());
+  round.ring = round.ring.filter((client) => waiting.has(client));
+  for (const [client, deficit] of round.deficits) {
+    if (!waiting.has(client)) round.deficits.delete(client);
+    else if (deficit > most) round.deficits.set(client, most);
+  }
+}
+
+function isServed(
+  { job }: QueuedJob,
+  grant: { readonly past: number; readonly count: number } | undefined,
+): boolean {
+  return grant !== undefined && grant.past + grant.count === job.tokens.length;
+}
+
+function rotate({ ring }: Round): void {
+  ring.push(ring.shift() as number);
 }
 
 /** Serves one client until its deficit or the step is used up; jobs that can take no more in this step leave the queue. */
@@ -59,7 +113,11 @@ function serveJob(
   job: QueuedJob,
   options: DealOptions,
 ): "leave" | "wait" | "again" {
-  const { budget, deficits, grants } = options;
+  const {
+    budget,
+    grants,
+    round: { deficits },
+  } = options;
   let grant = grants.get(job);
   if (grant === undefined) {
     if (budget.rows === 0) return "leave";
@@ -69,7 +127,7 @@ function serveJob(
   }
   const deficit = deficits.get(client) ?? 0;
   const position = grant.past + grant.count;
-  const take = positionsToTake(job, position, Math.min(deficit, budget.tokens));
+  const take = positionsToTake(job, position, Math.min(Math.floor(deficit), budget.tokens));
   if (take > 0) {
     if (grant.count === 0) {
       grants.set(job, grant);
@@ -98,13 +156,12 @@ function smallestTake(job: QueuedJob, position: number): number {
   return job.job.atomic && position >= job.job.headFrom ? job.job.tokens.length - position : 1;
 }
 
-function groupByClient(
-  jobs: readonly QueuedJob[],
-  ring: readonly number[],
-): Map<number, QueuedJob[]> {
+function groupByClient(jobs: readonly QueuedJob[]): Map<number, QueuedJob[]> {
   const queues = new Map<number, QueuedJob[]>();
-  const members = new Set(jobs.map((job) => job.job.client));
-  for (const client of ring) if (members.has(client)) queues.set(client, []);
-  for (const job of jobs) queues.get(job.job.client)?.push(job);
+  for (const job of jobs) {
+    const queue = queues.get(job.job.client);
+    if (queue === undefined) queues.set(job.job.client, [job]);
+    else queue.push(job);
+  }
   return queues;
 }

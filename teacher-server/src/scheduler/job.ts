@@ -1,10 +1,23 @@
 import type { HeadWish, SignalEncoding } from "./engine-step.js";
 
+export type Priority = "high" | "normal" | "low";
+
+/** A client as fairness sees it; its streams share what it gets. */
+export interface Owner {
+  readonly name: string;
+  /** Its part of the engine relative to others'; > 0. */
+  readonly weight: number;
+}
+
 /** A stretch of one sequence that has to go through the model, and what is asked of its last positions. */
 export interface Job {
   readonly id: number;
-  /** Whom fairness is between: one per stream or call. */
+  /** The stream or call it came on. */
   readonly client: number;
+  /** Whose stream that is: whom fairness is between. */
+  readonly owner: Owner;
+  /** What is computed first when not everything can be. */
+  readonly priority: Priority;
   /** prefill: no laws, the cache is filled ahead of what will be asked of the sequence. */
   readonly kind: "draft" | "generate" | "score" | "prefill";
   /** The KV cache of the sequence; at most one job per cache at a time. */

@@ -10,9 +10,10 @@ import {
 } from "./engine-step.js";
 import type { KvPool } from "../sessions/kv-pool.js";
 import type { BlockSave, PrefixMatch, PrefixTree } from "../sessions/prefix-tree.js";
-import { dealTokens } from "./deal-tokens.js";
-import type { Job, JobUsage } from "./job.js";
+import { dealTokens, Round, type DealBudget } from "./deal-tokens.js";
+import type { Job, JobUsage, Priority } from "./job.js";
 import { QueuedJob } from "./queued-job.js";
+import { shareQuanta } from "./share-quanta.js";
 import { sliceHead } from "./slice-head.js";
 import { TwinTable } from "./twin-table.js";
 
@@ -21,9 +22,9 @@ export interface SchedulerOptions {
   readonly maxBatchTokens: number;
   /** Rows per step at most. */
   readonly maxRows: number;
-  /** A job that has waited this long goes before drafts. */
+  /** Jobs that have waited this long get a part of each step whatever is more urgent. */
   readonly maxWaitMs: number;
-  /** Positions a client gains per turn of the round robin. */
+  /** Positions a client gains at most per turn of the round robin. */
   readonly quantum: number;
 }
 
@@ -44,13 +45,12 @@ export interface JobProgress {
   readonly answer?: readonly EncodedFrame[];
 }
 
-/** Who goes first: whom somebody waits for, then what is filled ahead, then scoring. Before all of them what has waited too long. */
-const TIERS: readonly (readonly Job["kind"][])[] = [
-  [],
-  ["draft", "generate"],
-  ["prefill"],
-  ["score"],
-];
+const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
+
+/** Part of a step that is kept for those who have waited too long behind more urgent ones. */
+const LATE_PART = 1 / 8;
+/** Their round robin among those of the tiers. */
+const LATE = -1;
 
 interface PlannedRow {
   readonly queued: QueuedJob;
@@ -61,10 +61,17 @@ interface PlannedRow {
   readonly saves: readonly BlockSave[];
 }
 
+/** What a plan has found so far. */
+interface Dealing {
+  readonly grants: Map<QueuedJob, { readonly past: number; count: number }>;
+  readonly loads: Map<QueuedJob, PrefixMatch["blocks"]>;
+}
+
 /** Decides what the next forward pass computes. `plan` and `apply` are the whole contract with the engine: no clock, no model, no promise.
  *
- * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: what waited longer than `maxWaitMs`, then drafts
- * and generation (somebody waits for them), then what is filled ahead, then scoring; between clients deficit round robin within each tier.
+ * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: by priority, within one what is filled ahead behind
+ * what somebody waits for; but an eighth of each step goes first to those who have waited longer than `maxWaitMs`. Between owners deficit round
+ * robin by weight; of one stream's jobs those first that need fewer steps.
  *
  * A sequence that begins like one before takes over its keys and values; while another job computes them, it waits for that job. Of
  * jobs that ask for the same bytes one is computed, and the others get its answer; when it goes, the next one takes its place. */
@@ -73,11 +80,11 @@ export class Scheduler {
   readonly #pool: KvPool;
   readonly #prefixes: PrefixTree;
   readonly #jobs = new Map<number, QueuedJob>();
-  readonly #deficits = new Map<number, number>();
+  /** By tier. */
+  readonly #rounds = new Map<number, Round>();
   readonly #paused = new Set<number>();
   readonly #twins = new TwinTable();
   #inFlight: readonly PlannedRow[] | undefined;
-  #turn = 0;
   #sharedPositions = 0;
   #coalesced = 0;
 
@@ -230,7 +237,7 @@ export class Scheduler {
     const jobs = [...this.#jobs.values()].map(({ job }) => job);
     this.#jobs.clear();
     this.#twins.clear();
-    this.#deficits.clear();
+    this.#rounds.clear();
     this.#inFlight = undefined;
     this.#pool.clear();
     this.#prefixes.clear();
@@ -244,82 +251,96 @@ export class Scheduler {
   }
 
   #deal(now: number): readonly PlannedRow[] {
-    const grants = new Map<QueuedJob, { readonly past: number; count: number }>();
-    const budget = { tokens: this.#options.maxBatchTokens, rows: this.#options.maxRows };
-    const ring = this.#nextRing();
-    const waiting = [...this.#jobs.values()].filter(({ job }) => !this.#paused.has(job.client));
-    const loads = new Map<QueuedJob, PrefixMatch["blocks"]>();
     this.#prefixes.beginPlan();
-    const admit = (queued: QueuedJob): number | undefined => {
-      const { job, skippable } = queued;
-      const isAhead = (leader: QueuedJob) => this.#isAhead(leader, queued, { grants, now });
-      if (this.#twins.isCovered(queued, isAhead)) return undefined;
-      const cached = this.#pool.length(job.cache);
-      const match = this.#prefixes.match(job.tokens, skippable);
-      const { promisedBy } = match;
-      const gain = skippable - Math.max(cached, match.length);
-      if (!queued.started && gain >= KV_BLOCK && promisedBy !== undefined) {
-        const leader = this.#jobs.get(promisedBy);
-        if (leader !== undefined && this.#isAhead(leader, queued, { grants, now }))
-          return undefined;
-      }
-      if (!this.#pool.acquire(job.cache, job.maxLength, job.kind !== "prefill")) return undefined;
-      this.#pool.setPinned(job.cache, true);
-      if (match.length > cached) loads.set(queued, match.blocks);
-      const past = Math.min(skippable, Math.max(cached, match.length));
-      const to = job.atomic ? job.headFrom + 1 : job.tokens.length;
-      this.#prefixes.promise(job.id, job.tokens, { from: past, to });
-      return past;
+    const dealing: Dealing = { grants: new Map(), loads: new Map() };
+    const waiting = [...this.#jobs.values()].filter(({ job }) => !this.#paused.has(job.client));
+    const jobs = waiting.map(({ job }) => job);
+    const quanta = shareQuanta(jobs, this.#options.quantum);
+    const admit = (queued: QueuedJob) => this.#admit(queued, dealing);
+    const deal = (round: number, due: readonly QueuedJob[], budget: DealBudget): void => {
+      if (due.length === 0) return;
+      const { grants } = dealing;
+      dealTokens({ jobs: due, budget, round: this.#round(round), admit, grants, quanta });
     };
-    for (const jobs of this.#tiers(waiting, now)) {
-      dealTokens({
-        jobs,
-        budget,
-        ring,
-        admit,
-        grants,
-        deficits: this.#deficits,
-        quantum: this.#options.quantum,
-      });
-    }
-    return [...grants].map(([queued, { past, count }]): PlannedRow => {
-      const { tokens, cache, kind } = queued.job;
-      const load = loads.get(queued) ?? [];
-      if (load.length > 0) this.#sharedPositions += past - this.#pool.length(cache);
-      queued.begin(now, past, kind === "prefill" ? 0 : this.#pool.takeAhead(cache));
-      const to = knownEnd({ queued, past, count });
-      const saves = this.#prefixes.save(tokens, { from: past, to });
-      return { queued, past, count, load, saves };
-    });
-  }
-
-  /** Whether a job computes in this step, or has begun and will go on before the other one could begin. */
-  #isAhead(
-    leader: QueuedJob,
-    other: QueuedJob,
-    { grants, now }: { grants: ReadonlyMap<QueuedJob, unknown>; now: number },
-  ): boolean {
-    if (grants.has(leader)) return true;
-    const reads = !this.#paused.has(leader.job.client);
-    return leader.started && reads && this.#tier(leader, now) <= this.#tier(other, now);
-  }
-
-  #tiers(jobs: readonly QueuedJob[], now: number): readonly (readonly QueuedJob[])[] {
-    return TIERS.map((_, tier) => jobs.filter((queued) => this.#tier(queued, now) === tier));
-  }
-
-  #tier({ job }: QueuedJob, now: number): number {
-    if (now - job.arrivedMs >= this.#options.maxWaitMs) return 0;
-    return TIERS.findIndex((kinds) => kinds.includes(job.kind));
-  }
-
-  /** Clients with work, another one first each time. */
-  #nextRing(): readonly number[] {
-    const clients = [...new Set([...this.#jobs.values()].map(({ job }) => job.client))].toSorted(
-      (a, b) => a - b,
+    const tiers = this.#tiers(waiting);
+    const { maxBatchTokens: tokens, maxRows: rows } = this.#options;
+    const late = this.#late(tiers, now);
+    const kept = late.length === 0 ? { tokens: 0, rows: 0 } : partOf({ tokens, rows });
+    const rest = { tokens: tokens - kept.tokens, rows: rows - kept.rows };
+    deal(LATE, late, kept);
+    const budget = { tokens: rest.tokens + kept.tokens, rows: rest.rows + kept.rows };
+    for (const [tier, due] of tiers) deal(tier, due, budget);
+    return [...dealing.grants].map(([queued, { past, count }]) =>
+      this.#planRow({ queued, past, count, load: dealing.loads.get(queued) ?? [] }, now),
     );
-    const start = clients.length === 0 ? 0 : this.#turn++ % clients.length;
-    return [...clients.slice(start), ...clients.slice(0, start)];
+  }
+
+  /** Where a job's next row begins; undefined when it has to wait, for memory or for another job's work. */
+  #admit(queued: QueuedJob, { grants, loads }: Dealing): number | undefined {
+    const { job, skippable } = queued;
+    const isAhead = (leader: QueuedJob) => grants.has(leader) || this.#isAhead(leader, queued);
+    if (this.#twins.isCovered(queued, isAhead)) return undefined;
+    const cached = this.#pool.length(job.cache);
+    const match = this.#prefixes.match(job.tokens, skippable);
+    const gain = skippable - Math.max(cached, match.length);
+    if (!queued.started && gain >= KV_BLOCK && match.promisedBy !== undefined) {
+      const leader = this.#jobs.get(match.promisedBy);
+      if (leader !== undefined && isAhead(leader)) return undefined;
+    }
+    if (!this.#pool.acquire(job.cache, job.maxLength, job.kind !== "prefill")) return undefined;
+    this.#pool.setPinned(job.cache, true);
+    if (match.length > cached) loads.set(queued, match.blocks);
+    const past = Math.min(skippable, Math.max(cached, match.length));
+    const to = job.atomic ? job.headFrom + 1 : job.tokens.length;
+    this.#prefixes.promise(job.id, job.tokens, { from: past, to });
+    return past;
+  }
+
+  /** Whether a job has begun and will go on before the other one could begin. */
+  #isAhead(leader: QueuedJob, other: QueuedJob): boolean {
+    const reads = !this.#paused.has(leader.job.client);
+    return leader.started && reads && tierOf(leader.job) <= tierOf(other.job);
+  }
+
+  #planRow(row: Omit<PlannedRow, "saves">, now: number): PlannedRow {
+    const { queued, past, load } = row;
+    const { tokens, cache, kind } = queued.job;
+    if (load.length > 0) this.#sharedPositions += past - this.#pool.length(cache);
+    queued.begin(now, past, kind === "prefill" ? 0 : this.#pool.takeAhead(cache));
+    return { ...row, saves: this.#prefixes.save(tokens, { from: past, to: knownEnd(row) }) };
+  }
+
+  /** Who has waited too long behind the most urgent ones, in order of arrival. */
+  #late(tiers: ReadonlyMap<number, readonly QueuedJob[]>, now: number): readonly QueuedJob[] {
+    const [, ...behind] = tiers.values();
+    return behind
+      .flat()
+      .filter(({ job }) => now - job.arrivedMs >= this.#options.maxWaitMs)
+      .toSorted((a, b) => a.job.arrivedMs - b.job.arrivedMs);
+  }
+
+  #round(key: number): Round {
+    let round = this.#rounds.get(key);
+    if (round === undefined) {
+      round = new Round();
+      this.#rounds.set(key, round);
+    }
+    return round;
+  }
+
+  /** Jobs by tier, the most urgent one first; within one those first that need fewer steps. */
+  #tiers(jobs: readonly QueuedJob[]): ReadonlyMap<number, readonly QueuedJob[]> {
+    const tiers = new Map<number, QueuedJob[]>();
+    for (const queued of jobs) {
+      const tier = tierOf(queued.job);
+      const own = tiers.get(tier);
+      if (own === undefined) tiers.set(tier, [queued]);
+      else own.push(queued);
+    }
+    const stepsLeft = ({ remaining }: QueuedJob) =>
+      Math.ceil(remaining / this.#options.maxBatchTokens);
+    for (const own of tiers.values()) own.sort((a, b) => stepsLeft(a) - stepsLeft(b));
+    return new Map([...tiers].toSorted(([a], [b]) => a - b));
   }
 
   #remove(queued: QueuedJob): void {
@@ -329,6 +350,15 @@ export class Scheduler {
     this.#prefixes.forget(queued.job.id);
     this.#pool.setPinned(queued.job.cache, false);
   }
+}
+
+function partOf({ tokens, rows }: DealBudget): DealBudget {
+  return { tokens: Math.ceil(tokens * LATE_PART), rows: Math.ceil(rows * LATE_PART) };
+}
+
+/** 0 goes first. */
+function tierOf({ priority, kind }: Job): number {
+  return 2 * PRIORITIES.indexOf(priority) + (kind === "prefill" ? 1 : 0);
 }
 
 /** Positions of the row's cache that hold tokens of the sequence afterwards. Drafts behind the last known token are none of it yet: whoever asked says

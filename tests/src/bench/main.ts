@@ -15,6 +15,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   latency: () => import("./latency.js"),
   losses: () => import("./losses.js"),
   reuse: () => import("./reuse.js"),
+  store: () => import("./store.js"),
   methods: () => import("./methods.js"),
   fuzz: () => import("./fuzz.js"),
   soak: () => import("./soak.js"),

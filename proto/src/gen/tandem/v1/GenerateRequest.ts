@@ -3,6 +3,7 @@
 import type { GenerateItem as _tandem_v1_GenerateItem, GenerateItem__Output as _tandem_v1_GenerateItem__Output } from '../../tandem/v1/GenerateItem.js';
 import type { Sampling as _tandem_v1_Sampling, Sampling__Output as _tandem_v1_Sampling__Output } from '../../tandem/v1/Sampling.js';
 import type { SignalSpec as _tandem_v1_SignalSpec, SignalSpec__Output as _tandem_v1_SignalSpec__Output } from '../../tandem/v1/SignalSpec.js';
+import type { Priority as _tandem_v1_Priority, Priority__Output as _tandem_v1_Priority__Output } from '../../tandem/v1/Priority.js';
 
 export interface GenerateRequest {
   'items'?: (_tandem_v1_GenerateItem)[];
@@ -15,6 +16,7 @@ export interface GenerateRequest {
    * For the whole call; 0 = none but the gRPC deadline.
    */
   'timeoutMs'?: (number);
+  'priority'?: (_tandem_v1_Priority);
 }
 
 export interface GenerateRequest__Output {
@@ -28,4 +30,5 @@ export interface GenerateRequest__Output {
    * For the whole call; 0 = none but the gRPC deadline.
    */
   'timeoutMs': (number);
+  'priority': (_tandem_v1_Priority__Output);
 }

@@ -3,6 +3,7 @@
 import type { AcceptanceRule as _tandem_v1_AcceptanceRule, AcceptanceRule__Output as _tandem_v1_AcceptanceRule__Output } from '../../tandem/v1/AcceptanceRule.js';
 import type { Sampling as _tandem_v1_Sampling, Sampling__Output as _tandem_v1_Sampling__Output } from '../../tandem/v1/Sampling.js';
 import type { SignalSpec as _tandem_v1_SignalSpec, SignalSpec__Output as _tandem_v1_SignalSpec__Output } from '../../tandem/v1/SignalSpec.js';
+import type { Priority as _tandem_v1_Priority, Priority__Output as _tandem_v1_Priority__Output } from '../../tandem/v1/Priority.js';
 
 /**
  * Begins (or begins again) a sequence. No answer but an ItemError if it is refused.
@@ -43,6 +44,10 @@ export interface Open {
    * Key of the run; see "Random numbers".
    */
   'runSeed'?: (number);
+  /**
+   * Of the sequence's drafts.
+   */
+  'priority'?: (_tandem_v1_Priority);
 }
 
 /**
@@ -84,4 +89,8 @@ export interface Open__Output {
    * Key of the run; see "Random numbers".
    */
   'runSeed': (number);
+  /**
+   * Of the sequence's drafts.
+   */
+  'priority': (_tandem_v1_Priority__Output);
 }

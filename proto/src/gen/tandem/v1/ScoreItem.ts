@@ -1,6 +1,7 @@
 // Original file: proto/tandem/v1/teacher.proto
 
 import type { SignalSpec as _tandem_v1_SignalSpec, SignalSpec__Output as _tandem_v1_SignalSpec__Output } from '../../tandem/v1/SignalSpec.js';
+import type { Priority as _tandem_v1_Priority, Priority__Output as _tandem_v1_Priority__Output } from '../../tandem/v1/Priority.js';
 
 export interface ScoreItem {
   /**
@@ -36,6 +37,7 @@ export interface ScoreItem {
    * Milliseconds from arrival after which the item is not worth computing; 0 = no limit but the call's deadline.
    */
   'timeoutMs'?: (number);
+  'priority'?: (_tandem_v1_Priority);
 }
 
 export interface ScoreItem__Output {
@@ -72,4 +74,5 @@ export interface ScoreItem__Output {
    * Milliseconds from arrival after which the item is not worth computing; 0 = no limit but the call's deadline.
    */
   'timeoutMs': (number);
+  'priority': (_tandem_v1_Priority__Output);
 }

@@ -49,6 +49,7 @@ export const item: ScoreItem__Output = {
   runSeed: 0,
   rngKey: 0,
   timeoutMs: 0,
+  priority: "PRIORITY_UNSPECIFIED",
 };
 
 export const open: Open__Output = {
@@ -62,6 +63,7 @@ export const open: Open__Output = {
   sampling: null,
   signal: null,
   runSeed: 3,
+  priority: "PRIORITY_UNSPECIFIED",
 };
 
 export const draft: Draft__Output = {
@@ -83,6 +85,7 @@ export const generation: GenerateRequest__Output = {
   runSeed: 0,
   signal: null,
   timeoutMs: 0,
+  priority: "PRIORITY_UNSPECIFIED",
 };
 
 export function f32(values: readonly number[]): Buffer {

@@ -8,6 +8,8 @@ import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 export interface JobWish {
   readonly id: number;
   readonly client?: number;
+  readonly owner?: Job["owner"];
+  readonly priority?: Job["priority"];
   readonly kind?: Job["kind"];
   /** Known tokens before the first law's position. */
   readonly prefill?: number;
@@ -26,6 +28,8 @@ export function jobOf(wish: JobWish): Job {
   return {
     id: wish.id,
     client: wish.client ?? 1,
+    owner: wish.owner ?? { name: `owner ${wish.client ?? 1}`, weight: 1 },
+    priority: wish.priority ?? (kind === "score" ? "normal" : "high"),
     kind,
     cache: wish.id,
     tokens: Uint32Array.from({ length }, (_, i) => offset + i),

@@ -119,16 +119,6 @@ describe("Scheduler", () => {
     assert.equal(ofTwo, 8);
   });
 
-  it("puts what waited longer than max-wait before drafts", () => {
-    const { scheduler } = schedulerOf({ maxBatchTokens: 4, maxWaitMs: 50 });
-    scheduler.add(jobOf({ id: 1, laws: 4, arrivedMs: 0 }));
-    scheduler.add(jobOf({ id: 2, kind: "draft", laws: 4, arrivedMs: 40 }));
-    assert.deepEqual(show(scheduler.plan(49)?.step), ["2:0+4!"]);
-    scheduler.abandonStep();
-    scheduler.add(jobOf({ id: 3, kind: "draft", laws: 4, arrivedMs: 50 }));
-    assert.deepEqual(show(scheduler.plan(60)?.step), ["1:0+4!"]);
-  });
-
   it("drops a cancelled job before the next step, and its result when it is in flight", () => {
     const { scheduler } = schedulerOf();
     scheduler.add(jobOf({ id: 1 }));

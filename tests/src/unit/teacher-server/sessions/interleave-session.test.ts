@@ -22,6 +22,7 @@ function sessionOf(open: Partial<ValidOpen> = {}): InterleaveSession {
     rule: { kind: "rank", k: 1 },
     sampling: { temperature: 1, topK: 0, topP: 1 },
     signal: { spec: NO_SIGNAL, encoding: { encoding: "plain", maxLogitError: 0 } },
+    priority: "high",
     ...open,
   });
 }
