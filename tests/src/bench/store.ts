@@ -37,8 +37,12 @@ async function measure(options: Options, dir: string): Promise<object> {
     startLiveServer({
       model: options.model,
       args: [
-        ...["--threads", String(options.threads), "--store-path", dir],
-        ...["--store-memory-bytes", String(memoryBytes)],
+        "--threads",
+        String(options.threads),
+        "--store-path",
+        dir,
+        "--store-memory-bytes",
+        String(memoryBytes),
       ],
     });
   const computedMs: number[] = [];
