@@ -26,7 +26,11 @@ export async function judgeDrafts(
     const { head, answers } = request;
     if (head.verify === undefined) continue;
     const { rule } = head.verify;
-    const known = { ...evidence(answers, rule), possible: possible.get(request) ?? [] };
+    const known = {
+      ...evidence(answers, rule),
+      possible: possible.get(request) ?? [],
+      coins: rule.kind === "mixture" ? coinsOf(request) : [],
+    };
     const accepted = acceptDrafts(known, rule);
     const draftRanks = answers.rank.slice(0, Math.min(accepted + 1, answers.count));
     verdicts.set(request, { accepted, draftRanks });
@@ -86,6 +90,22 @@ function evidence(answers: LawAnswers, rule: AcceptanceRule) {
       probabilities: Float64Array.from(answers.tokenLogit, (u, i) => Math.exp(u - answers.lse[i]!)),
     }),
   };
+}
+
+/** Index of the coin of a position that decides whether the teacher writes it. */
+const MIXTURE_COIN = 2;
+
+function coinsOf({ head, answers }: OpenRequest): readonly number[] {
+  const { runSeed, rngKey, firstPosition } = head.random!;
+  return Array.from({ length: answers.count }, (_, i) =>
+    uniformAt({
+      runSeed,
+      rngKey,
+      position: firstPosition + i,
+      stream: "coin",
+      index: MIXTURE_COIN,
+    }),
+  );
 }
 
 function hiddenOf({ hidden, answers }: OpenRequest, law: number): Float32Array {

@@ -8,6 +8,8 @@ export interface DraftEvidence {
   readonly ranks: ArrayLike<number>;
   /** Could the teacher's own sampling have drawn it? Per draft; needed by the rule `filtered` where the rank alone does not decide. */
   readonly possible?: ArrayLike<boolean>;
+  /** Uniform numbers in [0, 1), counted by position; needed by the rule `mixture`. */
+  readonly coins?: ArrayLike<number>;
   /** Σ_{v : u_v > u_token} p_v per draft; needed by the rule `top-p`. */
   readonly massAbove?: ArrayLike<number>;
   /** p_token per draft; needed by the rule `min-p`. */
@@ -28,6 +30,9 @@ function accepts(evidence: DraftEvidence, rule: AcceptanceRule, i: number): bool
     case "filtered":
       invariant(evidence.possible !== undefined, "rule filtered needs possible");
       return (evidence.ranks[i] as number) < rule.k && (evidence.possible[i] as boolean);
+    case "mixture":
+      invariant(evidence.coins !== undefined, "rule mixture needs coins");
+      return (evidence.coins[i] as number) >= rule.share;
     case "greedy":
       return evidence.ranks[i] === 0;
     case "top-p":
@@ -54,6 +59,13 @@ export function assertAcceptanceRule(rule: AcceptanceRule, field: string): void 
         "INVALID_ARGUMENT",
         `${field}.${rule.kind} accepts ranks below ${rule.k}; give an integer ≥ 1 (1 = only the best token)`,
         { field: `${field}.${rule.kind}` },
+      );
+    case "mixture":
+      if (rule.share >= 0 && rule.share <= 1) return;
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `${field}.mixture is ${rule.share}; give the teacher's share, a number from 0 to 1`,
+        { field: `${field}.mixture` },
       );
     case "top-p":
     case "min-p": {

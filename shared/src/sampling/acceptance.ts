@@ -9,5 +9,8 @@ export type AcceptanceRule =
   | { readonly kind: "top-p"; readonly p: number }
   /** p_tok ≥ p. */
   | { readonly kind: "min-p"; readonly p: number }
+  /** Whatever the draft is, it is replaced with this probability, by the counted coin of its position: text of the mixture
+   * (1−share)·student + share·teacher (MiniLLM, arXiv 2306.08543). */
+  | { readonly kind: "mixture"; readonly share: number }
   /** Only the teacher's best token. */
   | { readonly kind: "greedy" };

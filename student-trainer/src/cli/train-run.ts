@@ -116,7 +116,8 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
       opened.note,
     );
     // Given answers need the student's engine for evaluations only: then its weights are replaced there alone.
-    const writesOwnText = usesStudent(config.rollout) || losses.asksByStudent;
+    const writesOwnText =
+      usesStudent(config.rollout) || losses.asksByStudent || losses.usesStudentLogProbs;
     const steps = totalSteps(config.training, config.rollout.rows);
     const result = await runTraining({
       model,

@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import { checkTexts } from "./check-texts.js";
 import type { RunConfig } from "./run-config.js";
 import { teachersInUse } from "./teachers-in-use.js";
 
@@ -8,6 +9,7 @@ import { teachersInUse } from "./teachers-in-use.js";
 export function checkConfig(config: RunConfig): void {
   const { rollout, data, evaluation } = config;
   teachersInUse(config);
+  checkTexts(config);
   if (rollout.rows % rollout.samplesPerPrompt !== 0) {
     throw invalid(
       "rollout.rows",

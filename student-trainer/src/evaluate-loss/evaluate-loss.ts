@@ -35,6 +35,8 @@ export interface LossEvaluation {
   readonly sizes?: Omit<RunSizes, "vocabulary">;
   /** The student's hidden states by layer, [n,D] each, for losses that compare them. */
   readonly studentLayers?: Readonly<Record<number, Float32Array | Float64Array>>;
+  /** [n]: log q of each token when it was written, for losses that ask for it. */
+  readonly oldLogProbs?: Float32Array;
   /** [n]: 1 where the token was sampled from the student. Default: everywhere. */
   readonly byStudent?: ArrayLike<number>;
   /** [n]: mask or weight ≥ 0 of each position. Default: 1. */

@@ -50,7 +50,7 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
 /** Everything but the logits, packed as in training: the positions are one response behind a prompt of one token. */
 export function packLossRows(options: PackLossRowsOptions): Readonly<Record<string, HostTensor>> {
   const { evaluation, losses, requirement, coefficients, progress, probe } = options;
-  const { targets, vocabulary, signal, signals, atIds, byStudent } = evaluation;
+  const { targets, vocabulary, signal, signals, atIds, byStudent, oldLogProbs } = evaluation;
   const rows = targets.length;
   const rollout: Rollout = {
     row: 0,
@@ -64,6 +64,7 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     finish: "length",
     ...(signal && { signal }),
     ...(signals && { signals }),
+    ...(oldLogProbs && { oldLogProbs }),
     ...(atIds && { atIds }),
     stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
   };

@@ -94,6 +94,11 @@ export interface LossRequirement {
   /** All positions of a sequence are seen together, in their order (`places`): for losses that relate positions to each other. As many
    * rows of logits exist at once as the longest response has tokens. */
   readonly keepsSequences?: boolean;
+  /** The student's probability of each token when the text was written is recorded (`oldLogProb`): costs a forward pass per batch of texts. */
+  readonly ownLogProbs?: boolean;
+  /** The law of the text that the loss is right for: tokens that the student drew, or draws of (1−m)·student + m·teacher, both at
+   * temperature 1. Given text beside it is left out of the loss. Default: any. */
+  readonly text?: "student" | { readonly mixture: number };
   /** Numbers that change with progress without changing the graph. */
   readonly scalars?: Readonly<Record<string, Schedule>>;
 }
@@ -115,8 +120,14 @@ export interface MinibatchPosition {
   readonly rngKey: number;
   /** Its share in the minibatch's loss, > 0. */
   readonly coefficient: number;
+  /** Number of its sequence in the minibatch; positions of a sequence stand together and in order. */
+  readonly sequence: number;
   /** The token at the position was sampled from the student. */
   readonly byStudent: boolean;
+  /** The token is the data's. */
+  readonly given: boolean;
+  /** log q of the token when it was written, if a loss asks for it (`ownLogProbs`). */
+  readonly oldLogProb: number | undefined;
   readonly signal: TeacherSignal | undefined;
   /** Of all teachers that the loss names, in its order. */
   readonly signals: readonly (TeacherSignal | undefined)[];

@@ -15,6 +15,7 @@ import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
 import { hiddenRelations } from "./hidden-relations.js";
 import { hiddenStates } from "./hidden-states.js";
+import { minillm } from "./minillm.js";
 import { kdNas } from "./kd-nas.js";
 import { okd } from "./okd.js";
 import { ranking } from "./ranking.js";
@@ -102,6 +103,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(hiddenRelations),
   entry(kdNas),
   entry(sampledReverseKl),
+  entry(minillm),
   entry(rsKd),
   entry(truncatedForwardKl),
 ];

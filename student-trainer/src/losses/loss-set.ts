@@ -46,6 +46,8 @@ export interface TeacherRequirement {
 
 /** What the losses need of the row's teacher, and of those they name. */
 export interface SignalRequirement extends TeacherRequirement {
+  /** The student's own probability of each token is recorded when the text is written. */
+  readonly ownLogProbs?: boolean;
   readonly named?: Readonly<Record<string, TeacherRequirement>>;
 }
 
@@ -148,6 +150,11 @@ export class LossSet {
     return byMoments || longestList(this.#members) > 0;
   }
 
+  /** Is the student's own probability of each token recorded? */
+  get usesStudentLogProbs(): boolean {
+    return this.#members.some(({ requirement }) => requirement.ownLogProbs ?? false);
+  }
+
   /** The teachers that losses name and ask something. */
   get teacherNames(): readonly string[] {
     return Object.keys(this.requirement(0).named ?? {});
@@ -161,6 +168,7 @@ export class LossSet {
     });
     return {
       ...this.#requirementOf(undefined, progress),
+      ...(this.usesStudentLogProbs && { ownLogProbs: true }),
       ...(named.length > 0 && { named: Object.fromEntries(named) }),
     };
   }
@@ -207,6 +215,17 @@ export class LossSet {
       ...(hiddenLayers.length > 0 && { hiddenWidth: teacherSize(this.sizes, teacher).width }),
       studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
+  }
+
+  /** The losses that are right for text of a certain law only, with their places in the configuration. */
+  get texts(): readonly {
+    readonly field: string;
+    readonly name: string;
+    readonly text: NonNullable<LossRequirement["text"]>;
+  }[] {
+    return this.#members.flatMap(({ name, requirement: { text } }, index) =>
+      text === undefined ? [] : [{ field: `losses[${index}]`, name, text }],
+    );
   }
 
   /** Layers of the student whose hidden states the losses compare, rising. */

@@ -1,41 +1,83 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
-import { bounded } from "./atoms.js";
 import { keptShare } from "./kept-share.js";
-import type { LossDefinition } from "./loss-definition.js";
+import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
+import {
+  oldLogProbability,
+  probabilityRatio,
+  surrogate,
+  teacherLogProbability,
+  tokenLogProbability,
+} from "./policy-gradient.js";
+import { bounded } from "./atoms.js";
+
+export interface SampledReverseKlOptions {
+  readonly scale: number;
+  readonly ratio: "now" | "old";
+  readonly clip: number | null;
+}
 
 const options = z.strictObject({
   scale: z.number().positive().default(1).describe("c, multiplies the advantage"),
+  ratio: z
+    .enum(["now", "old"])
+    .default("now")
+    .describe(
+      "the law that the text was drawn from: the current one, right where each text is used once by the student that wrote it, or the one recorded when it was written",
+    ),
+  clip: z
+    .number()
+    .positive()
+    .lt(1)
+    .nullable()
+    .default(null)
+    .describe("ratio old: PPO's bound on the change of a token's probability; null = none"),
 });
 
-/** −A·q(y)/sg(q(y)) with A = −c·(log q(y) − log p(y)) held constant: the policy gradient of reverse KL at the token y that the student
- * sampled. Its value is c·log q(y)/p(y). Over samples of the student the gradient is unbiased for that of KL(q‖p) at the visited position.
+/** −ρ·A with A = −c·(log q₀(y) − log p(y)) held constant and ρ = q(y)/q₀(y): the policy gradient of reverse KL at the token y that the student
+ * sampled from q₀. With `ratio: now` q₀ is q itself as a constant, and the value is c·log q(y)/p(y). Over samples of q₀ the gradient is
+ * unbiased for that of KL(q‖p) at the visited position as long as q is q₀; once it has moved, ρ corrects the token's own probability.
  * Positions that the student did not write carry none; the mean is over the others.
- * The sampling law is taken to be the current one, which holds where each rollout is trained on once (lag 0).
  * Source: Lu et al. 2025 (on-policy distillation, Thinking Machines), discount 0: one teacher log-probability per position. */
-export const sampledReverseKl: LossDefinition<z.output<typeof options>> = {
+export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
   name: "sampled-reverse-kl",
   summary: "policy gradient of reverse KL at the student's own tokens",
   source: "on-policy distillation, Thinking Machines 2025; MiniLLM, arXiv 2306.08543",
   options,
-  requires: () => ({ signal: { token: true, lse: true } }),
+  requires: ({ ratio }) => ({
+    signal: { token: true, lse: true },
+    ownLogProbs: ratio === "old",
+    text: "student",
+  }),
   columns: {
-    names: ["own"],
-    compute: (positions) => [keptShare(positions, ({ byStudent }) => byStudent)],
+    names: ({ ratio }) => (ratio === "now" ? ["own"] : ["own", "old", "advantage"]),
+    compute: (positions, { ratio, scale }) => {
+      const own = keptShare(positions, ({ byStudent }) => byStudent);
+      if (ratio === "now") return [own];
+      const ifOwn = (value: (position: MinibatchPosition) => number) =>
+        Float32Array.from(positions, (position) => (position.byStudent ? value(position) : 0));
+      const advantage = (position: MinibatchPosition): number =>
+        scale * (teacherLogProbability(position) - oldLogProbability(position));
+      return [own, ifOwn(oldLogProbability), ifOwn(advantage)];
+    },
   },
-  perToken: (ops, { logits, targets, teacher, columns }, { scale }) => {
-    const { token, lse } = teacher;
-    const { own } = columns;
+  perToken: (ops, inputs, { scale, ratio, clip }) => {
+    const { token, lse } = inputs.teacher;
+    const { own, old, advantage: known } = inputs.columns;
     invariant(
       token !== undefined && lse !== undefined && own !== undefined,
       "the loss is given the teacher's probability of the token",
     );
-    const chosen = ops.squeeze(ops.takeAlongAxis(logits, ops.unsqueeze(targets, 1), 1), 1);
-    const logQ = ops.sub(chosen, ops.logSumExp(logits, 1)); // [n]
-    const logP = bounded(ops, ops.sub(token.logit, lse));
+    const logQ = tokenLogProbability(ops, inputs); // [n]
+    if (ratio === "old") {
+      invariant(old !== undefined && known !== undefined, "the loss has its columns");
+      const change = probabilityRatio(ops, logQ, old);
+      return ops.mul(own, surrogate(ops, { ratio: change, advantage: known, clip }));
+    }
     const constant = ops.stopGradient(logQ);
-    const ratio = ops.exp(ops.sub(logQ, constant)); // 1, with the gradient of log q
+    const one = ops.exp(ops.sub(logQ, constant)); // 1, with the gradient of log q
+    const logP = bounded(ops, ops.sub(token.logit, lse));
     const advantage = ops.mul(ops.sub(logP, constant), ops.scalar(scale));
-    return ops.neg(ops.mul(own, ops.mul(ratio, advantage)));
+    return ops.mul(own, surrogate(ops, { ratio: one, advantage, clip: null }));
   },
 };

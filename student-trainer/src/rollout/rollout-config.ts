@@ -35,12 +35,13 @@ export const acceptanceSchema = z
   .union([
     z.strictObject({ rank: boundedSchedule(1) }),
     z.strictObject({ filtered: boundedSchedule(1) }),
+    z.strictObject({ mixture: boundedSchedule(0, 1) }),
     z.strictObject({ topP: share }),
     z.strictObject({ minP: share }),
     z.strictObject({ greedy: z.literal(true) }),
   ])
   .describe(
-    "When the teacher accepts a draft token: {rank: K} (fewer than K better ids), {filtered: K} (and the teacher's sampling could draw it: SKD's released code), {topP: P}, {minP: p} or {greedy: true}; numbers or schedules",
+    "When the teacher accepts a draft token: {rank: K} (fewer than K better ids), {filtered: K} (and the teacher's sampling could draw it: SKD's released code), {topP: P}, {minP: p}, {mixture: m} (replaced with probability m whatever it is: MiniLLM's text) or {greedy: true}; numbers or schedules",
   );
 
 /** Who writes a response. */
@@ -115,6 +116,9 @@ export function toAcceptanceRule(
   const rank = (schedule: Schedule): number => Math.round(scheduleAt(schedule, progress));
   if ("rank" in acceptance) return { kind: "rank", k: rank(acceptance.rank) };
   if ("filtered" in acceptance) return { kind: "filtered", k: rank(acceptance.filtered) };
+  if ("mixture" in acceptance) {
+    return { kind: "mixture", share: scheduleAt(acceptance.mixture, progress) };
+  }
   if ("topP" in acceptance) return { kind: "top-p", p: scheduleAt(acceptance.topP, progress) };
   if ("minP" in acceptance) return { kind: "min-p", p: scheduleAt(acceptance.minP, progress) };
   if ("greedy" in acceptance) return { kind: "greedy" };

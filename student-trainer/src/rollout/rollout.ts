@@ -26,6 +26,8 @@ export interface Rollout {
   readonly signals?: Readonly<Record<string, TeacherSignal>>;
   /** u32, ragged by signal.atOffsets: the ids the student chose at each position, to which every signal's atLogits belong. */
   readonly atIds?: Uint32Array;
+  /** f32 [n]: log q of each token by the student that wrote (or read) the text, at temperature 1; only if a loss asks for it. */
+  readonly oldLogProbs?: Float32Array;
   /** Of interleaved rollouts, for people: per response token the teacher's rank of it (−1 unknown), and the draft that stood there
    * before the teacher replaced it (−1: none). */
   readonly ranks?: Int32Array;

@@ -48,7 +48,7 @@ export async function scoreRollouts(
   rollouts: readonly Rollout[],
   options: ScoreOptions,
 ): Promise<WrittenRollouts> {
-  const withIds = await addOwnIds(rollouts, options);
+  const withIds = await addOwnIds(await addOldLogProbs(rollouts, options), options);
   const missing = withIds.map((rollout) => missingOf(rollout, options));
   if (missing.every((own) => own.length === 0)) return { rollouts: withIds, teacherWaitMs: 0 };
   const moments = await ownMoments(withIds, missing, options);
@@ -143,6 +143,22 @@ async function ownMoments(
   }
   const spec = { moments: true };
   return studentSignals(engine, rollouts, { spec, concurrency });
+}
+
+/** What the student thinks of each token before it learns from any. */
+async function addOldLogProbs(
+  rollouts: readonly Rollout[],
+  { ownLogProbs = false, engine, concurrency }: ScoreOptions,
+): Promise<readonly Rollout[]> {
+  if (!ownLogProbs) return rollouts;
+  invariant(engine !== undefined, "the student's own probabilities need its engine");
+  const spec = { token: true, lse: true };
+  const laws = await studentSignals(engine, rollouts, { spec, concurrency });
+  return rollouts.map((rollout, i) => {
+    const { tokenLogit, lse } = laws[i] ?? {};
+    const oldLogProbs = tokenLogit?.map((logit, r) => logit - (lse?.[r] as number));
+    return oldLogProbs === undefined ? rollout : { ...rollout, oldLogProbs };
+  });
 }
 
 /** The student's own best ids where any teacher is asked for its logits there. */

@@ -38,6 +38,8 @@ export function toWireRule(rule: AcceptanceRule): WireRule {
       return { rank: rule.k };
     case "filtered":
       return { filtered: rule.k };
+    case "mixture":
+      return { mixture: rule.share };
     case "top-p":
       return { topP: rule.p };
     case "min-p":

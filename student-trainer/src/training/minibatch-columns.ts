@@ -26,7 +26,10 @@ export function minibatchColumns(
     Array.from(rollout.response, (_, row) => ({
       at,
       coefficient: coefficients[row]!,
+      sequence: at,
       byStudent: rollout.authors[row] === AUTHOR.student,
+      given: rollout.authors[row] === AUTHOR.data,
+      oldLogProb: rollout.oldLogProbs?.[row],
       signal: rollout.signal,
       named: rollout.signals,
       row,

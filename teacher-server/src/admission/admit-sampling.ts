@@ -46,6 +46,8 @@ function ruleOf(raw: RawRule | null, path: string): AcceptanceRule {
       return { kind: "rank", k: raw?.rank ?? 0 };
     case "filtered":
       return { kind: "filtered", k: raw?.filtered ?? 0 };
+    case "mixture":
+      return { kind: "mixture", share: raw?.mixture ?? 0 };
     case "topP":
       return { kind: "top-p", p: raw?.topP ?? 0 };
     case "minP":

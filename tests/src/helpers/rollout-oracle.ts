@@ -57,7 +57,8 @@ export class RolloutOracle {
       const draft = sampleRow(own, order.student, uniformAt({ ...at, stream: "draft" }));
       const seen = Uint32Array.of(...(order.teacherPrompt ?? order.prompt), ...tokens);
       const law = await this.law("teacher", seen);
-      const kept = passes(law, draft, order);
+      const coin = uniformAt({ ...at, stream: "coin", index: 2 });
+      const kept = passes(law, draft, { ...order, coin });
       const uniform = uniformAt({ ...at, stream: "replacement" });
       tokens.push(kept ? draft : sampleRow(law, order.teacher, uniform));
       authors.push(kept ? 0 : 1);
@@ -90,7 +91,7 @@ export class RolloutOracle {
 function passes(
   law: Float32Array,
   token: number,
-  { rule, teacher }: Pick<OracleOrder, "rule" | "teacher">,
+  { rule, teacher, coin }: Pick<OracleOrder, "rule" | "teacher"> & { readonly coin: number },
 ): boolean {
   const own = law[token] as number;
   const above = [...law].filter((logit) => logit > own);
@@ -103,6 +104,8 @@ function passes(
       return above.length < rule.k;
     case "filtered":
       return above.length === 0 || (above.length < rule.k && survives(law, token, teacher));
+    case "mixture":
+      return coin >= rule.share;
     case "greedy":
       return above.length === 0;
     case "top-p":

@@ -6,7 +6,7 @@ import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.j
 import { optimizerSchema } from "@tandem/student-trainer/optim/optimizer-config.js";
 import { AUTHOR, type Rollout } from "@tandem/student-trainer/rollout/rollout.js";
 import { TrainStep } from "@tandem/student-trainer/training/train-step.js";
-import { bestIds, signalOfLogits } from "../../helpers/signal-of-logits.js";
+import { bestIds, logSumExp, signalOfLogits } from "../../helpers/signal-of-logits.js";
 import { TINY_LLAMA } from "../../invariants/training/fixture-run.js";
 import { randomLogits, seeded, SIZES, statesOf } from "../../oracle/losses/method-rows.js";
 
@@ -54,6 +54,10 @@ function makeRollouts(losses: LossSet): readonly Rollout[] {
       finish: "length",
       signal: { ...signal, from: prompt.length },
       ...(atIds && { atIds }),
+      oldLogProbs: Float32Array.from(response, (id, at) => {
+        const v = after(writer, before[at]!);
+        return v[id]! - logSumExp(v);
+      }),
       stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
     };
   });

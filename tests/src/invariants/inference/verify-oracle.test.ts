@@ -42,6 +42,8 @@ function accepts(logits: Float32Array, token: number, rule: AcceptanceRule): boo
       return above < rule.p;
     case "min-p":
       return weights[token]! / total >= rule.p;
+    case "mixture":
+      throw new Error("not of the law alone");
     case "filtered":
       return rank === 0 || (rank < rule.k && survives(logits, token));
   }

@@ -32,6 +32,7 @@ const RULES: readonly AcceptanceRule[] = [
   { kind: "min-p", p: 0.08 },
   { kind: "greedy" },
   { kind: "filtered", k: 3 },
+  { kind: "mixture", share: 0.3 },
 ];
 
 interface Pace {

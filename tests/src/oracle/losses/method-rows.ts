@@ -58,13 +58,20 @@ export function evaluateRows(
     });
   const hidden = (layer: number) => statesOf("teacher", layer, count, rows.firstRow);
   const known = { vocabulary, teacher, student, targets, draws, hidden };
+  const requirement = lossRequirement(loss, options, 0, { ...SIZES, vocabulary });
+  // The student that wrote the text found each token a little less likely.
+  const oldLogProbs = Float32Array.from(targets, (id, row) => {
+    const v = Array.from(student.subarray(row * vocabulary, (row + 1) * vocabulary));
+    return v[id]! - logSumExp(v) - 0.1;
+  });
   return evaluateLoss({
     loss,
     ...(options && { options }),
     studentLogits: student,
     vocabulary,
     targets,
-    ...signalOfLogits(known, lossRequirement(loss, options, 0, { ...SIZES, vocabulary })),
+    ...signalOfLogits(known, requirement),
+    ...(requirement.ownLogProbs && { oldLogProbs }),
     sizes: SIZES,
     studentLayers: Object.fromEntries(
       Array.from({ length: SIZES.student.layers + 1 }, (_, layer) => [

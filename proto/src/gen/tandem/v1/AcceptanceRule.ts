@@ -26,7 +26,12 @@ export interface AcceptanceRule {
    * probability: what the released code of SKD does, which warps the logits before it takes their best K.
    */
   'filtered'?: (number);
-  'rule'?: "rank"|"topP"|"minP"|"greedy"|"filtered";
+  /**
+   * Whatever the draft is, it is replaced with this probability, 0 .. 1, by the counted coin of its position (index 2): text of the mixture
+   * of both models.
+   */
+  'mixture'?: (number | string);
+  'rule'?: "rank"|"topP"|"minP"|"greedy"|"filtered"|"mixture";
 }
 
 /**
@@ -54,5 +59,10 @@ export interface AcceptanceRule__Output {
    * probability: what the released code of SKD does, which warps the logits before it takes their best K.
    */
   'filtered'?: (number);
-  'rule'?: "rank"|"topP"|"minP"|"greedy"|"filtered";
+  /**
+   * Whatever the draft is, it is replaced with this probability, 0 .. 1, by the counted coin of its position (index 2): text of the mixture
+   * of both models.
+   */
+  'mixture'?: (number);
+  'rule'?: "rank"|"topP"|"minP"|"greedy"|"filtered"|"mixture";
 }

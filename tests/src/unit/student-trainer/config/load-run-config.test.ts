@@ -104,6 +104,27 @@ describe("loadRunConfig", () => {
       [...SKD, "data.teacherSystem=wise"],
       "data.teacherSystem",
     ],
+    [
+      "a policy gradient without text of the student",
+      [...MINIMAL, "teacher.address=x", "losses=[{name: sampled-reverse-kl}]"],
+      "losses[0]",
+    ],
+    ["MiniLLM on text of rejections", [...SKD, "losses=[{name: minillm}]"], "losses[0]"],
+    [
+      "MiniLLM on another mixture",
+      [
+        ...SKD,
+        "losses=[{name: minillm, mix: 0.2}]",
+        "rollout.acceptance={mixture: 0.3}",
+        "rollout.teacherSampling={temperature: 1, topP: 1}",
+      ],
+      "losses[0]",
+    ],
+    [
+      "MiniLLM on tempered text",
+      [...SKD, "losses=[{name: minillm, mix: 0.2}]", "rollout.acceptance={mixture: 0.2}"],
+      "losses[0]",
+    ],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {
     it(`refuses ${what}`, () => {
