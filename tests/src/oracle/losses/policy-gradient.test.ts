@@ -31,6 +31,7 @@ const LOG_P = TEACHER.map(logSoftmax);
 const LOG_Q = STUDENT.map(logSoftmax);
 const along = (laws: readonly (readonly number[])[], text: readonly number[]): number[] =>
   text.map((id, t) => laws[stateOf(text, t)]![id]!);
+const zeros = (length: number): number[] => Array.from({ length }, () => 0);
 const total = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0);
 
 function signalOf(states: readonly number[], text: readonly number[]): TeacherSignal {
@@ -60,7 +61,7 @@ async function gradientOf(loss: string, options: object, text: readonly number[]
     signal: signalOf(states, text),
     oldLogProbs: Float32Array.from(along(LOG_Q, text)),
   });
-  const sum = STUDENT.map(() => new Array<number>(V).fill(0));
+  const sum = STUDENT.map(() => zeros(V));
   // The value is the mean over positions.
   states.forEach((state, t) => {
     for (let id = 0; id < V; id++) sum[state]![id] = text.length * gradient[t * V + id]!;
@@ -70,7 +71,7 @@ async function gradientOf(loss: string, options: object, text: readonly number[]
 
 /** In expectation over the student's texts. */
 async function expectedGradient(loss: string, options: object): Promise<number[]> {
-  const expected = new Array<number>(STATES * V).fill(0);
+  const expected = zeros(STATES * V);
   for (const text of TEXTS) {
     const probability = Math.exp(total(along(LOG_Q, text)));
     const own = await gradientOf(loss, options, text);
@@ -81,7 +82,7 @@ async function expectedGradient(loss: string, options: object): Promise<number[]
 
 /** ∇ Σ_y q(y)·log(q(y)/p(y)) = Σ_y q(y)·log(q(y)/p(y))·∇ log q(y), summed over all 125 texts. */
 function exactGradient(): number[] {
-  const exact = new Array<number>(STATES * V).fill(0);
+  const exact = zeros(STATES * V);
   for (const text of TEXTS) {
     const logQ = total(along(LOG_Q, text));
     const weight = Math.exp(logQ) * (logQ - total(along(LOG_P, text)));
@@ -122,7 +123,7 @@ describe("MiniLLM's policy gradient, in expectation over all texts", () => {
 describe("on-policy distillation, in expectation over the tokens of a position", () => {
   const [p, q] = [LOG_P[0]!, LOG_Q[0]!];
   const position = async (options: object, old: readonly number[], draw: readonly number[]) => {
-    const sum = new Array<number>(V).fill(0);
+    const sum = zeros(V);
     for (let id = 0; id < V; id++) {
       const { gradient } = await evaluateLoss({
         loss: "sampled-reverse-kl",
