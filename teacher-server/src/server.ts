@@ -106,6 +106,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
       cacheDir: config.cacheDir === "" ? defaultCacheDir(process.env) : config.cacheDir,
       maxModelLen: config.maxModelLen,
       kvCacheBytes: config.kvCacheMemoryBytes,
+      spin: config.spin,
       threads: config.threads === 0 ? availableParallelism() : config.threads,
     },
     logger,

@@ -18,6 +18,8 @@ def prepare(setup):
         dtype=setup["precision"],
         max_model_len=longest,
         max_logprobs=setup["topK"],
+        # Compiling took longer than ten minutes on two cores.
+        enforce_eager=True,
         enable_prefix_caching=False,
         disable_log_stats=True,
     )

@@ -34,12 +34,12 @@ export class BodySession {
   static async create(
     config: ModelConfig,
     weights: BoundWeights,
-    threads: number,
+    { threads, spin = false }: { readonly threads: number; readonly spin?: boolean },
   ): Promise<BodySession> {
     const model = serializeGraph(buildBodyGraph(config, weights));
     // Sizes change with every batch: a memory pattern would be planned anew each time.
     return new BodySession(
-      await createOrtSession(model, { threads, memoryPattern: false, ...weights.session }),
+      await createOrtSession(model, { threads, spin, memoryPattern: false, ...weights.session }),
       config,
     );
   }

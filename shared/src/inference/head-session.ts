@@ -66,11 +66,16 @@ export class HeadSession {
   static async create(
     config: ModelConfig,
     weights: BoundWeights,
-    { vocabulary, threads }: { vocabulary: number; threads: number },
+    {
+      vocabulary,
+      threads,
+      spin = false,
+    }: { readonly vocabulary: number; readonly threads: number; readonly spin?: boolean },
   ): Promise<HeadSession> {
     const model = serializeGraph(buildHeadGraph(config, weights, vocabulary));
     const session = await createOrtSession(model, {
       threads,
+      spin,
       memoryPattern: false,
       ...weights.session,
     });

@@ -10,6 +10,8 @@ import type { DraftVerdict } from "./step.js";
 export interface HeadOptions {
   readonly vocabulary: number;
   readonly threads: number;
+  /** See SessionOptions. */
+  readonly spin?: boolean;
   /** Memory of one run. */
   readonly headBytes: number;
   /** Requests that only sample go to a second, cheaper session with its own packed copy of the matrix. */

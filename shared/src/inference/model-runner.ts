@@ -21,6 +21,8 @@ import { canWrite, writeRows } from "./write-rows.js";
 export interface RunnerOptions {
   /** Threads inside one operation. */
   readonly threads: number;
+  /** See SessionOptions. */
+  readonly spin?: boolean;
   /** V: largest token id + 1; heads with more rows are cut. Default: all rows of the embedding. */
   readonly vocabulary?: number;
   /** Longest row. Default: the model's context. */
@@ -240,9 +242,9 @@ async function createSessions(
   weights: BoundWeights,
   options: RunnerOptions,
 ): Promise<ModelSessions> {
-  const { threads, vocabulary = config.vocabSize } = options;
+  const { threads, spin = false, vocabulary = config.vocabSize } = options;
   const { headBytes = DEFAULT_HEAD_BYTES, drafts = false } = options;
-  return ModelSessions.create(config, weights, { vocabulary, threads, headBytes, drafts });
+  return ModelSessions.create(config, weights, { vocabulary, threads, spin, headBytes, drafts });
 }
 
 function assertOptions(config: ModelConfig, { vocabulary, maxLength }: RunnerOptions): void {

@@ -40,7 +40,7 @@ export class ModelSessions {
   }
 
   body(): Promise<BodySession> {
-    this.#body ??= BodySession.create(this.#config, this.#weights, this.#options.threads);
+    this.#body ??= BodySession.create(this.#config, this.#weights, this.#options);
     return this.#body;
   }
 

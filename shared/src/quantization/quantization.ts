@@ -5,7 +5,7 @@ import { hadamardBlock } from "../numeric/hadamard.js";
 export type Quantization = "int8" | "int4";
 
 /** Changes whenever quantised numbers do: part of cache keys and of the numerics id. */
-export const QUANTIZATION_VERSION = 1;
+export const QUANTIZATION_VERSION = 2;
 
 /** How one matrix is stored. */
 export type WeightFormat =
@@ -19,12 +19,16 @@ const BLOCK = 32;
  * whose range is the widest (SmolLM2-135M at 4 bits: 0.24 nats, with these in 8 bits 0.09). The head is read at every position. */
 const SENSITIVE = /(^head|\.v_proj\.weight|\.down_proj\.weight|\.mlp\.c_proj\.weight)$/;
 
+/** Matrices that read what attention has averaged, where nothing stands out: rotating it costs a twentieth of the time and gained 0.0004 nats. */
+const AVERAGED = /(\.o_proj\.weight|\.attn\.c_proj\.weight)$/;
+
 /** The format of a matrix that reads `width` inputs. */
 export function weightFormat(
   name: string,
   width: number,
   quantization: Quantization,
 ): WeightFormat {
-  if (quantization === "int8") return { kind: "int8", rotation: hadamardBlock(width) };
+  if (quantization === "int8")
+    return { kind: "int8", rotation: AVERAGED.test(name) ? 1 : hadamardBlock(width) };
   return { kind: "blocks", bits: SENSITIVE.test(name) ? 8 : 4, block: BLOCK };
 }

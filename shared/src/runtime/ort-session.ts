@@ -20,6 +20,9 @@ const HOST_DTYPE = new Map<string, HostTensor["dtype"]>(
   Object.entries(ORT_TYPE).map(([dtype, name]) => [name, dtype as HostTensor["dtype"]]),
 );
 
+/** A second core is woken some hundred times in a run, which takes tens of microseconds each time; the operations between are shorter than this. */
+const SPIN_US = "100";
+
 /** Version of the native runtime, which decides what its kernels round to. */
 export function runtimeVersion(): string {
   return ort.env.versions.node ?? ort.env.versions.common;
@@ -61,7 +64,11 @@ export async function createOrtSession(
           // Masked attention scores become denormal probabilities, on which a processor is a hundred times slower: attention took twice its time.
           // The first session of a process decides for the calling thread, so all of them say the same.
           set_denormal_as_zero: "1",
-          intra_op: { allow_spinning: options.spin === true ? "1" : "0" },
+          intra_op: {
+            allow_spinning: options.spin === true ? "1" : "0",
+            spin_duration_us: SPIN_US,
+          },
+          force_spinning_stop: "1",
         },
       },
     });

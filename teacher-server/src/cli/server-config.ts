@@ -165,6 +165,12 @@ export const serverConfigSchema = z.strictObject({
     .min(0)
     .default(0)
     .describe(`threads of the engine; 0 = all (${availableParallelism()} here)`),
+  spin: z
+    .boolean()
+    .default(true)
+    .describe(
+      "threads that wait inside a step look for work for 100 µs before they sleep; off where the cores are also somebody else's",
+    ),
   reflection: z.boolean().default(true).describe("gRPC server reflection"),
   shutdownTimeoutMs: z
     .number()

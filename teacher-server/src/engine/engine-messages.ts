@@ -14,6 +14,7 @@ export interface EngineSettings {
   readonly maxModelLen: number;
   readonly kvCacheBytes: number;
   readonly threads: number;
+  readonly spin: boolean;
   /** What an earlier process found: files that have not changed since are not read again for their digest. */
   readonly known?: WeightsIdentity;
 }

@@ -43,7 +43,7 @@ async function prepare(setup: BareSetup): Promise<Measure> {
       ? bindFiles(config, await CheckpointWeights.open(setup.dir), vocabulary)
       : await bindQuantized(quantized.file, { config, vocabulary, ...quantized });
   const headWeights = weights.headCopy();
-  const body = await BodySession.create(config, weights, setup.threads);
+  const body = await BodySession.create(config, weights, { threads: setup.threads, spin: true });
   const builder = new GraphBuilder();
   const hidden = builder.input("hidden", "f32", ["n", config.hiddenSize]);
   const u = logits(builder, { ...config, vocabSize: vocabulary }, headWeights.source(builder), {
@@ -52,6 +52,7 @@ async function prepare(setup: BareSetup): Promise<Measure> {
   builder.output("best", builder.reduceMax(u, { axes: [1] }));
   const head = await createOrtSession(serializeGraph(builder.build()), {
     threads: setup.threads,
+    spin: true,
     ...headWeights.session,
   });
   const slotLength = slotLengthFor(setup.sequences[0]?.length ?? 1);

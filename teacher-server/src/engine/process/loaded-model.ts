@@ -32,7 +32,7 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
   const tokenizer = await readIdentity(modelDir);
   const vocabulary = tokenizer?.vocabularySize ?? config.vocabSize;
   const weights = await identifyWeights(modelDir, settings);
-  const options = { threads, maxLength, kvBytes: kvCacheBytes, vocabulary };
+  const options = { threads, spin: settings.spin, maxLength, kvBytes: kvCacheBytes, vocabulary };
   const { runner, divergence } =
     quantization === "none"
       ? { runner: await ModelRunner.load({ dir: modelDir, ...options }) }

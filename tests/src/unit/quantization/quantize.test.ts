@@ -105,6 +105,18 @@ describe("quantizeBlocks", () => {
 });
 
 describe("weightFormat", () => {
+  it("rotates all inputs but those that attention has averaged", () => {
+    const rotation = (name: string) => {
+      const format = weightFormat(name, 576, "int8");
+      return format.kind === "int8" ? format.rotation : 0;
+    };
+    assert.equal(rotation("model.layers.0.self_attn.o_proj.weight"), 1);
+    assert.equal(rotation("transformer.h.0.attn.c_proj.weight"), 1);
+    assert.equal(rotation("transformer.h.0.mlp.c_proj.weight"), 64);
+    assert.equal(rotation("model.layers.0.self_attn.q_proj.weight"), 64);
+    assert.equal(rotation("head"), 64);
+  });
+
   it("keeps what suffers most in 8 bits", () => {
     const bits = (name: string) => {
       const format = weightFormat(name, 64, "int4");
