@@ -101,6 +101,17 @@ describe("scoring over gRPC", { timeout: 180_000 }, () => {
       assert.deepEqual(pieces.get(id as number), together.get(id as number), `item ${id}`);
   });
 
+  it("gives the same bits in COMPACT too when sequences are cut into steps", async () => {
+    const compact = items.map((item) => ({
+      ...item,
+      signal: { ...everything, encoding: "ENCODING_COMPACT" } as const,
+    }));
+    const whole = await score(server.client, compact);
+    const pieces = await score(narrow.client, compact);
+    for (const { id } of items)
+      assert.deepEqual(pieces.get(id as number), whole.get(id as number), `item ${id}`);
+  });
+
   it("gives PLAIN's numbers in COMPACT, logits within the stated error", async () => {
     const wanted = items.map((item) => ({
       ...item,

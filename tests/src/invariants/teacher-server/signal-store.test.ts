@@ -11,10 +11,10 @@ import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
 
 const VOCABULARY = 97;
 
-/** Different in length, rows, parts and encoding. */
+/** Different in length, rows, parts and encoding; together within one step, so that no frame is cut in two. */
 const items: readonly ScoreItem[] = Array.from({ length: 10 }, (_, id) => ({
   id,
-  tokens: u32(Array.from({ length: 4 + 11 * id }, (__, i) => (i * i + 5 * id) % VOCABULARY)),
+  tokens: u32(Array.from({ length: 4 + 8 * id }, (__, i) => (i * i + 5 * id) % VOCABULARY)),
   from: 1 + id,
   next: id % 2 === 0,
   signal: {
