@@ -205,7 +205,7 @@ export class LossSet {
         topK: largest((part) => part.topK),
         lse: any((part) => part.lse),
         token: any((part) => part.token),
-        moments: positionTaus.length > 0 || any((part) => part.moments),
+        moments: any((part) => part.moments),
         taus: this.#slots.get(teacher)!.map((slot) => scheduleAt(slot, progress)),
         draws: largest((part) => part.draws),
         dense: widestDense(parts),

@@ -8,6 +8,8 @@ import { evaluateStudent } from "@tandem/student-trainer/evaluation/evaluate-stu
 import { interleaveRows } from "@tandem/student-trainer/rollout/interleave-rows.js";
 import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
 import { AUTHOR, NO_STATS, type Rollout } from "@tandem/student-trainer/rollout/rollout.js";
+import { rolloutSchema } from "@tandem/student-trainer/rollout/rollout-config.js";
+import { createRolloutSource } from "@tandem/student-trainer/rollout/rollout-source.js";
 import { scoreRollouts } from "@tandem/student-trainer/rollout/score-rollouts.js";
 import { StudentEngine } from "@tandem/student-trainer/rollout/student-engine.js";
 import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
@@ -153,6 +155,36 @@ describe("the teacher's signal at the student", () => {
       }
     }
     await oracle.close();
+  });
+
+  it("comes at such temperatures also for text that both wrote together", async () => {
+    const losses = new LossSet(lossesSchema.parse([{ name: "dtkd", dense: false, topK: 5 }]));
+    const requirement = losses.requirement(0);
+    const teachers = new Map([[undefined, teacher]]);
+    const source = createRolloutSource({
+      config: rolloutSchema.parse({ kind: "skd", rows: 4, maxResponse: 10, blockLength: 3 }),
+      rows: PROMPTS.slice(0, 4).map((prompt, index) => ({ index, prompt, promptText: "" })),
+      shuffle: false,
+      runSeed: 6,
+      stopIds: [PAIR_EOS],
+      engine,
+      teachers,
+    });
+    const abort = new AbortController().signal;
+    const { rollouts } = await source.next({ ...requirement, progress: 0, abort });
+    const unscored = rollouts.map(({ signal: _, ...rollout }) => rollout);
+    const again = await scoreRollouts(unscored, {
+      ...requirement,
+      teachers,
+      engine,
+      concurrency: 4,
+      runSeed: 6,
+    });
+    for (const [row, { signal, response }] of rollouts.entries()) {
+      assert.deepEqual([signal?.tauCount, signal?.topK], [3, 5]);
+      assert.equal(signal?.count, response.length);
+      assert.deepEqual(signal, again.rollouts[row]!.signal);
+    }
   });
 
   it("measures the student: KL over all ids where the list holds them all", async () => {
