@@ -68,10 +68,14 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     ...(atIds && { atIds }),
     stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
   };
+  const parameters = packParameters(options);
   const [columns] = minibatchColumns(
     losses,
     [{ rollout, coefficients, ...(probe && { probes: [probe] }) }],
-    progress,
+    {
+      progress,
+      parameters: losses.parameters.map(({ name }) => parameters[name]!.data as Float32Array),
+    },
   );
   // Every position is computed, also those that weigh nothing.
   const everywhere = new Float64Array(rows).fill(1);
@@ -91,7 +95,7 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
   const scalars = losses.scalarsAt(progress);
   return {
     ...Object.fromEntries(own),
-    ...packParameters(options),
+    ...parameters,
     coefficients: f32Tensor(padded, [padded.length]),
     ...(scalars.length > 0 && { scalars: f32Tensor(Float32Array.from(scalars), [scalars.length]) }),
   };

@@ -14,8 +14,24 @@ const options = z.strictObject({
     )
     .default({ kind: "constant", value: 1 })
     .describe(
-      "r, the part of the minibatch's positions that is trained on: those with the largest scores",
+      "r, the part of the minibatch's positions that is trained on: those with the largest scores; with controlled where it begins",
     ),
+  controlled: z
+    .boolean()
+    .default(false)
+    .describe("r follows the smoothed loss: less of the text when it falls, more when it rises"),
+  tolerance: z
+    .number()
+    .positive()
+    .lt(1)
+    .default(0.05)
+    .describe("ε: change of the smoothed loss that moves r, as a part of it"),
+  rate: z
+    .number()
+    .positive()
+    .lt(1)
+    .default(0.05)
+    .describe("σ: by how much r is moved, as a part of it"),
   temperature: z
     .number()
     .positive()
@@ -39,8 +55,8 @@ const options = z.strictObject({
 /** Mean over the selected positions of T²·KL(softmax(v/T) ‖ softmax(u/T)): selected are the ⌈r·n⌉ positions with the largest score
  * s = ‖√p − √q‖/√2 (Hellinger) before the step, T = T₀·exp(−c·tanh(log(s/median s))), median over the selected, no gradient through s, T and
  * the selection.
- * Source: AdaKD (arXiv 2510.11615): token selection (LATF) and inverse difficulty temperatures (IDTS). Its release lets a gradient
- * through T, and moves r by the smoothed loss; here r is a schedule. */
+ * Source: AdaKD (arXiv 2510.11615): token selection (LATF), with `controlled` as its release moves r by the smoothed loss, and inverse
+ * difficulty temperatures (IDTS). The release lets a gradient through T. */
 export const adakd: LossDefinition<z.output<typeof options>> = {
   name: "adakd",
   summary: "reverse KL at the hardest positions, the harder the colder",
@@ -54,10 +70,16 @@ export const adakd: LossDefinition<z.output<typeof options>> = {
     const gap = ops.sub(root(teacher.dense), root(logits)); // [n,V]
     return ops.sqrt(ops.mul(ops.reduceSum(ops.mul(gap, gap), { axes: [1] }), half));
   },
+  parameters: ({ controlled, ratio }) =>
+    controlled ? { controller: { shape: [3], initial: [scheduleAt(ratio, 0), 0, 0] } } : {},
+  observe: ({ options: chosen, value, progress, parameters: { controller } }) => {
+    if (controller === undefined || !Number.isFinite(value)) return;
+    controller.set(controlled([...controller], { ...chosen, value, progress }));
+  },
   columns: {
     names: ["share", "temperature"],
-    compute: (positions, { ratio, temperature, strength, soften }, progress) => {
-      const selected = hardest(positions, scheduleAt(ratio, progress));
+    compute: (positions, { ratio, temperature, strength, soften }, progress, { controller }) => {
+      const selected = hardest(positions, controller?.[0] ?? scheduleAt(ratio, progress));
       const median = lowerMedian([...selected].map(({ probe }) => probe));
       const slope = soften ? strength : -strength;
       const temperatures = positions.map(({ probe }) =>
@@ -86,6 +108,34 @@ export const adakd: LossDefinition<z.output<typeof options>> = {
     return ops.mul(ops.mul(share, ops.mul(temperature, temperature)), value);
   },
 };
+
+/** Before this part of the run the smoothed loss is not looked at, as in the release. */
+const WARM_UP = 0.05;
+const SMOOTHING = 0.99;
+/** r never falls below it. */
+const LEAST_RATIO = 0.1;
+
+/** The controller after a step: r, the smoothed loss E (0 before the first step), and what E was when r was last moved, E₀ (0 before the end of
+ * the warm-up). E < (1−ε)·E₀ lowers r to r·(1−σ), E > (1+ε)·E₀ raises it to r·(1+σ). */
+function controlled(
+  [ratio = 1, smoothed = 0, reference = 0]: readonly number[],
+  step: {
+    readonly value: number;
+    readonly progress: number;
+    readonly tolerance: number;
+    readonly rate: number;
+  },
+): readonly [number, number, number] {
+  const { value, progress, tolerance, rate } = step;
+  const now = smoothed === 0 ? value : SMOOTHING * smoothed + (1 - SMOOTHING) * value;
+  if (progress < WARM_UP) return [ratio, now, 0];
+  if (reference === 0) return [ratio, now, now];
+  if (now < reference * (1 - tolerance)) {
+    return [Math.max(LEAST_RATIO, ratio * (1 - rate)), now, now];
+  }
+  if (now > reference * (1 + tolerance)) return [Math.min(1, ratio * (1 + rate)), now, now];
+  return [ratio, now, reference];
+}
 
 /** The ⌈ratio·n⌉ positions with the largest probes; of equal ones the earlier. */
 function hardest(

@@ -6,12 +6,20 @@ export function keptShare(
   positions: readonly MinibatchPosition[],
   isKept: (position: MinibatchPosition) => boolean,
 ): Float32Array {
-  const kept = positions.map(isKept);
+  return weightShare(positions, (position) => (isKept(position) ? 1 : 0));
+}
+
+/** The same for weights ≥ 0: the mean over all positions becomes the weighted mean; 0 everywhere if nothing weighs. */
+export function weightShare(
+  positions: readonly MinibatchPosition[],
+  weigh: (position: MinibatchPosition) => number,
+): Float32Array {
+  const weights = positions.map(weigh);
   let all = 0;
   let own = 0;
   positions.forEach(({ coefficient }, at) => {
     all += coefficient;
-    if (kept[at]) own += coefficient;
+    own += coefficient * weights[at]!;
   });
-  return Float32Array.from(kept, (keep) => (keep ? all / own : 0));
+  return Float32Array.from(weights, (weight) => (weight === 0 ? 0 : (weight * all) / own));
 }

@@ -149,7 +149,22 @@ export interface LossColumns<Options> {
     options: Options,
     /** Of the run, 0 … 1. */
     progress: number,
+    /** The loss's own, by name. */
+    parameters: OwnNumbers,
   ) => readonly Float32Array[];
+}
+
+export type OwnNumbers = Readonly<Record<string, ArrayLike<number>>>;
+
+/** What a loss may learn from a step behind it. */
+export interface StepOutcome<Options> {
+  readonly options: Options;
+  /** The loss's unweighted value over the minibatch. */
+  readonly value: number;
+  /** Of the run, 0 … 1. */
+  readonly progress: number;
+  /** The loss's own, by name, changed in place. */
+  readonly parameters: Readonly<Record<string, Float32Array>>;
 }
 
 export interface LossDefinition<Options = unknown> {
@@ -172,10 +187,14 @@ export interface LossDefinition<Options = unknown> {
     inputs: LossInputs<T>,
     options: Options,
   ) => T;
+  /** Is the probe needed with these options? Default: always. */
+  readonly needsProbe?: (options: Options) => boolean;
   readonly parameters?: (
     options: Options,
     sizes: ModelSizes,
   ) => Readonly<Record<string, LossParameter>>;
+  /** Runs behind each step, for parameters that are no subject of a gradient: counters and running means, which checkpoints keep. */
+  readonly observe?: (outcome: StepOutcome<Options>) => void;
   /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
    * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */
   readonly perToken: <T extends Tensor>(

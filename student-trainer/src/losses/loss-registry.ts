@@ -11,6 +11,7 @@ import { continuationKd } from "./continuation-kd.js";
 import { ctkd } from "./ctkd.js";
 import { dacKl } from "./dac-kl.js";
 import { dist } from "./dist.js";
+import { distillm2 } from "./distillm-2.js";
 import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
 import { hiddenRelations } from "./hidden-relations.js";
@@ -36,6 +37,8 @@ import type {
   LossParameter,
   LossRequirement,
   MinibatchPosition,
+  OwnNumbers,
+  StepOutcome,
 } from "./loss-definition.js";
 import { EXAMPLE_SIZES, type ModelSizes } from "./model-sizes.js";
 import { reverseKl } from "./reverse-kl.js";
@@ -52,9 +55,11 @@ export interface ConfiguredLoss {
     readonly compute: (
       positions: readonly MinibatchPosition[],
       progress: number,
+      parameters: OwnNumbers,
     ) => readonly Float32Array[];
   };
   readonly probe: (<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T) | undefined;
+  readonly observe: ((outcome: Omit<StepOutcome<unknown>, "options">) => void) | undefined;
   readonly perToken: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T;
 }
 
@@ -82,6 +87,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(generalizedJsd),
   entry(skewForwardKl),
   entry(skewReverseKl),
+  entry(distillm2),
   entry(totalVariation),
   entry(akl),
   entry(adakd),
@@ -128,6 +134,14 @@ export function configureLoss(name: string, options: unknown, field: string): Co
   return found.configure(options, field);
 }
 
+function probeOf<Options>(
+  { probe, needsProbe }: LossDefinition<Options>,
+  options: Options,
+): ConfiguredLoss["probe"] {
+  if (probe === undefined || needsProbe?.(options) === false) return undefined;
+  return (ops, inputs) => probe(ops, inputs, options);
+}
+
 function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
   const { name } = definition;
   const configure = (raw: unknown, field: string): ConfiguredLoss => {
@@ -144,10 +158,11 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
       parameters: (sizes) => definition.parameters?.(options, sizes) ?? {},
       columns: {
         names: columnNames(definition, options),
-        compute: (positions, progress) =>
-          definition.columns?.compute(positions, options, progress) ?? [],
+        compute: (positions, progress, parameters) =>
+          definition.columns?.compute(positions, options, progress, parameters) ?? [],
       },
-      probe: definition.probe && ((ops, inputs) => definition.probe!(ops, inputs, options)),
+      probe: probeOf(definition, options),
+      observe: definition.observe && ((outcome) => definition.observe!({ ...outcome, options })),
       perToken: (ops, inputs) => definition.perToken(ops, inputs, options),
     };
   };

@@ -96,6 +96,14 @@ export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signal
   readonly named?: Readonly<Record<string, TeacherSignal>> | undefined;
 }
 
+/** When a minibatch is looked at. */
+export interface MinibatchMoment {
+  /** Of the run, 0 … 1. */
+  readonly progress: number;
+  /** Values of `LossSet.parameters`, in their order. */
+  readonly parameters: readonly ArrayLike<number>[];
+}
+
 /** Several weighted losses as one: their merged requirement, and their values in the order in which they are configured. */
 export class LossSet {
   /** What it was made of: plain data, from which another thread makes the same set. */
@@ -293,10 +301,10 @@ export class LossSet {
   columns(
     positions: readonly KnownPosition[],
     probes: readonly ArrayLike<number>[],
-    progress: number,
+    { progress, parameters }: MinibatchMoment,
   ): readonly Float32Array[] {
     let next = 0;
-    return this.#members.flatMap(({ columns, probe, teachers }) => {
+    return this.#members.flatMap(({ columns, probe, teachers }, index) => {
       const own = probe === undefined ? undefined : probes[next++];
       if (columns.names.length === 0) return [];
       const known = positions.map(({ named, ...position }, at) => {
@@ -305,8 +313,21 @@ export class LossSet {
         );
         return { ...position, signal: signals[0], signals, probe: own?.[at] ?? 0 };
       });
-      return columns.compute(known, progress);
+      return columns.compute(known, progress, this.#ownOf(index, parameters));
     });
+  }
+
+  /** Behind each step: what losses keep count of changes in `parameters`, in place. */
+  observe(
+    values: readonly number[],
+    {
+      progress,
+      parameters,
+    }: { readonly progress: number; readonly parameters: readonly Float32Array[] },
+  ): void {
+    this.#members.forEach(({ observe }, index) =>
+      observe?.({ value: values[index]!, progress, parameters: this.#ownOf(index, parameters) }),
+    );
   }
 
   /** The unweighted loss of each position, f32 [n], for each loss. */
@@ -333,7 +354,7 @@ export class LossSet {
       teachers,
       scalars: Object.fromEntries(scalars) as Record<string, T>,
       columns: this.#columnsOf(index, inputs.columns),
-      parameters: this.#parametersOf(index, inputs.parameters),
+      parameters: this.#ownOf(index, inputs.parameters),
     };
   }
 
@@ -369,7 +390,8 @@ export class LossSet {
     return Object.fromEntries(names.map((name, at) => [name, all[before + at]!]));
   }
 
-  #parametersOf<T>(member: number, all: readonly T[]): Record<string, T> {
+  /** One loss's parameters, of all in their order. */
+  #ownOf<T>(member: number, all: readonly T[]): Record<string, T> {
     const prefix = `losses.${member}.`;
     const owned = this.parameters.flatMap(({ name }, at) =>
       name.startsWith(prefix) ? [[name.slice(prefix.length), all[at]!] as const] : [],

@@ -12,13 +12,27 @@ interface Mixed<T> {
   readonly logM: T;
 }
 
+/** β: a number, or f32 [n,1]. */
+type Share<T> = T | number;
+
+interface Shares<T> {
+  readonly beta: T;
+  /** 1 − β. */
+  readonly rest: T;
+}
+
+function sharesOf<T extends Tensor>(ops: TensorOps<T>, beta: Share<T>): Shares<T> {
+  if (typeof beta === "number") return { beta: ops.scalar(beta), rest: ops.scalar(1 - beta) };
+  return { beta, rest: ops.sub(ops.scalar(1), beta) };
+}
+
 function mix<T extends Tensor>(
   ops: TensorOps<T>,
   { teacher, student }: AtomLaws<T>,
-  beta: number,
+  { beta, rest }: Shares<T>,
 ): Mixed<T> {
   const [p, q] = [ops.exp(teacher), ops.exp(student)];
-  const sum = ops.add(ops.mul(p, ops.scalar(beta)), ops.mul(q, ops.scalar(1 - beta)));
+  const sum = ops.add(ops.mul(p, beta), ops.mul(q, rest));
   const m = ops.maximum(sum, ops.scalar(LEAST_PROBABILITY));
   return { p, q, m, logM: ops.log(m) };
 }
@@ -27,12 +41,13 @@ function mix<T extends Tensor>(
 export function teacherToMixture<T extends Tensor>(
   ops: TensorOps<T>,
   laws: AtomLaws<T>,
-  beta: number,
+  beta: Share<T>,
 ): T {
-  const { p, q, m, logM } = mix(ops, laws, beta);
+  const shares = sharesOf(ops, beta);
+  const { p, q, m, logM } = mix(ops, laws, shares);
   const value = total(ops, ops.mul(p, ops.sub(bounded(ops, laws.teacher), logM)));
   const slope = alongSoftmax(ops, q, ops.mul(q, ops.div(p, m)));
-  return ops.withGradient(value, laws.logits, ops.mul(slope, ops.scalar(beta - 1)));
+  return ops.withGradient(value, laws.logits, ops.mul(slope, ops.neg(shares.rest)));
 }
 
 /** KL(q‖m), m = β·p + (1−β)·q, f32 [n]. With h = log(q/m) − (1−β)·q/m the gradient by the student's logits is q·(h − Σ q·h); with
@@ -40,15 +55,16 @@ export function teacherToMixture<T extends Tensor>(
 export function studentToMixture<T extends Tensor>(
   ops: TensorOps<T>,
   laws: AtomLaws<T>,
-  { beta, detachMixture }: { readonly beta: number; readonly detachMixture: boolean },
+  { beta, detachMixture }: { readonly beta: Share<T>; readonly detachMixture: boolean },
 ): T {
-  const { q, m, logM } = mix(ops, laws, beta);
+  const shares = sharesOf(ops, beta);
+  const { q, m, logM } = mix(ops, laws, shares);
   const terms = ops.mul(q, ops.sub(laws.student, logM));
   const value = total(ops, terms);
   if (detachMixture) {
     return ops.withGradient(value, laws.logits, alongSoftmax(ops, q, terms, value));
   }
-  const inside = ops.mul(ops.mul(q, ops.div(q, m)), ops.scalar(1 - beta));
+  const inside = ops.mul(ops.mul(q, ops.div(q, m)), shares.rest);
   return ops.withGradient(value, laws.logits, alongSoftmax(ops, q, ops.sub(terms, inside)));
 }
 

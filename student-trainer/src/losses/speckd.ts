@@ -2,33 +2,45 @@ import { invariant } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
 import { atomLaws, klFromStudent, klFromTeacher } from "./atoms.js";
 import { divergenceOptions, divergenceRequirement } from "./divergence-options.js";
-import { keptShare } from "./kept-share.js";
+import { keptShare, weightShare } from "./kept-share.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
 import { signalPart } from "./signal-part.js";
+import { teacherLogProbability, tokenLogProbability } from "./token-log-probability.js";
 
-const options = divergenceOptions.extend({
-  rank: z
-    .int()
-    .min(1)
-    .default(25)
-    .describe("a proposal is accepted when fewer than so many ids have a larger teacher logit"),
-  proposal: z
-    .enum(["best", "token"])
-    .default("best")
-    .describe(
-      "best: the student's likeliest id when the position was written; token: the token that stands there",
-    ),
-  divergence: z
-    .enum(["forward-kl", "reverse-kl"])
-    .default("forward-kl")
-    .describe("which divergence, with its options beside it"),
-});
+const options = divergenceOptions
+  .extend({
+    rank: z
+      .int()
+      .min(1)
+      .default(25)
+      .describe("a proposal is accepted when fewer than so many ids have a larger teacher logit"),
+    proposal: z
+      .enum(["best", "token"])
+      .default("best")
+      .describe(
+        "best: the student's likeliest id when the position was written; token: the token that stands there",
+      ),
+    acceptance: z
+      .enum(["rank", "ratio"])
+      .default("rank")
+      .describe(
+        "rank: by its place in the teacher's order; ratio: every position counts min(1, p/q) of the token, the chance that speculative decoding accepts it",
+      ),
+    divergence: z
+      .enum(["forward-kl", "reverse-kl"])
+      .default("forward-kl")
+      .describe("which divergence, with its options beside it"),
+  })
+  .refine(({ acceptance, proposal }) => acceptance === "rank" || proposal === "token", {
+    path: ["acceptance"],
+    message: "ratio is that of the token that stands there; set proposal: token",
+  });
 
 type SpeckdOptions = z.output<typeof options>;
 
 /** A divergence at the positions where the student's proposal passes the teacher's check, 0 elsewhere; the mean is over the accepted
  * positions. The text stays what it is: the counterpart of writing it together (SKD).
- * Source: SpecKD (arXiv 2510.24021), abstract; acceptance by rank and the mean over accepted positions are our reading. */
+ * Source: SpecKD (arXiv 2510.24021), abstract; acceptance by rank or by ratio and the mean over accepted positions are our reading. */
 export const speckd: LossDefinition<SpeckdOptions> = {
   name: "speckd",
   summary: "a divergence, only where the teacher accepts the student's proposal",
@@ -37,15 +49,22 @@ export const speckd: LossDefinition<SpeckdOptions> = {
   requires: (chosen) => {
     const requirement = divergenceRequirement(chosen);
     if (chosen.proposal === "token") {
-      return { ...requirement, signal: { ...requirement.signal, token: true } };
+      const lse = chosen.acceptance === "ratio" && { lse: true };
+      return { ...requirement, signal: { ...requirement.signal, token: true, ...lse } };
     }
     const topK = Math.max(chosen.rank, requirement.signal?.topK ?? 0);
     return { ...requirement, signal: { ...requirement.signal, topK }, studentTopK: 1 };
   },
+  needsProbe: ({ acceptance }) => acceptance === "ratio",
+  probe: tokenLogProbability,
   columns: {
     names: ["accepted"],
     compute: (positions, chosen) => [
-      keptShare(positions, (position) => isAccepted(position, chosen)),
+      chosen.acceptance === "ratio"
+        ? weightShare(positions, (position) =>
+            Math.min(1, Math.exp(teacherLogProbability(position) - position.probe)),
+          )
+        : keptShare(positions, (position) => isAccepted(position, chosen)),
     ],
   },
   perToken: (ops, inputs, chosen) => {

@@ -1,5 +1,5 @@
 import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
-import type { LossSet } from "../losses/loss-set.js";
+import type { LossSet, MinibatchMoment } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 
 /** A rollout of a minibatch as the losses see it beforehand. */
@@ -16,7 +16,7 @@ export interface KnownRollout {
 export function minibatchColumns(
   losses: LossSet,
   minibatch: readonly KnownRollout[],
-  progress: number,
+  moment: MinibatchMoment,
 ): readonly (readonly Float32Array[])[] {
   if (losses.columnCount === 0) return minibatch.map(() => []);
   const own = minibatch.map(({ rollout }) =>
@@ -41,7 +41,7 @@ export function minibatchColumns(
   const probes = Array.from({ length: losses.probeCount }, (_, probe) =>
     positions.map(({ at, row }) => minibatch[at]!.probes?.[probe]?.[row] ?? 0),
   );
-  losses.columns(positions, probes, progress).forEach((values, column) => {
+  losses.columns(positions, probes, moment).forEach((values, column) => {
     positions.forEach(({ at, row }, index) => (own[at]![column]![row] = values[index]!));
   });
   return own;

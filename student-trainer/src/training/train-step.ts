@@ -91,6 +91,8 @@ export class TrainStep implements StepRunner {
         learningRate,
         gradientScale: clipFactor(gradNorm, optimizer.clipNorm),
       });
+      const parameters = this.#lossParameters.map(({ values }) => values);
+      losses.observe(sums, { progress, parameters });
     }
     return {
       loss: sums.reduce((total, value, index) => total + value * weights[index]!, 0),
@@ -142,7 +144,9 @@ export class TrainStep implements StepRunner {
       .map((rollout, index) => ({ rollout, coefficients: coefficients[index]! }))
       .sort((a, b) => lengthOf(b.rollout) - lengthOf(a.rollout));
     const probed = await this.#probe(known, numbers.scalars);
-    const columns = minibatchColumns(losses, probed, numbers.progress);
+    const { progress } = numbers;
+    const parameters = this.#lossParameters.map(({ values }) => values);
+    const columns = minibatchColumns(losses, probed, { progress, parameters });
     const weighted = known.map((own, index) => ({ ...own, columns: columns[index]! }));
     let tokens = 0;
     for (const [index, sequences] of portions(weighted, microBatchSize ?? kept.length).entries()) {

@@ -48,7 +48,9 @@ export const SEVERAL_SEEDS: readonly string[] = [...FIVE, ...BASELINES];
 export const SHIFTING: Readonly<Record<string, string>> = {
   "continuation-kd": "its target grows with φ",
   "continuation-kd-half": "its target grows with φ",
+  "adakd-controlled": "it is of ever harder positions",
   ctkd: "θ makes it larger",
+  "ctkd-instance": "its network makes it larger",
   "on-policy-distillation": "an estimate of a policy gradient",
 };
 

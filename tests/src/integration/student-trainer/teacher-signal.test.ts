@@ -172,7 +172,11 @@ describe("the teacher's signal at the student", () => {
     });
     const abort = new AbortController().signal;
     const { rollouts } = await source.next({ ...requirement, progress: 0, abort });
-    const unscored = rollouts.map(({ signal: _, ...rollout }) => rollout);
+    const unscored = rollouts.map((rollout): Rollout => {
+      const own = { ...rollout };
+      delete own.signal;
+      return own;
+    });
     const again = await scoreRollouts(unscored, {
       ...requirement,
       teachers,

@@ -47,7 +47,10 @@ async function compute(chunkRows: number) {
   try {
     const unknown = packMicrobatch([{ rollout, coefficients }], packing);
     const probes = await engine.probe(unknown, []);
-    const [columns] = minibatchColumns(losses, [{ rollout, coefficients, probes }], 0);
+    const [columns] = minibatchColumns(losses, [{ rollout, coefficients, probes }], {
+      progress: 0,
+      parameters: [],
+    });
     const known = packMicrobatch([{ rollout, coefficients, columns: columns! }], packing);
     const [loss] = await engine.accumulate(known, { weights: [1], scalars: [] }, true);
     const gradients = [...engine.gradients.values()].flatMap((values) => Array.from(values));

@@ -62,6 +62,21 @@ describe("speckd", () => {
     );
   });
 
+  it("or weighs every position by the chance that its token would be accepted as a draft", async () => {
+    const options = { topK: 2, proposal: "token", acceptance: "ratio" };
+    const all = await evaluateRows({ loss: "forward-kl", options: { topK: 2 } }, rows);
+    const { perToken } = await evaluateRows({ loss: "speckd", options }, rows);
+    // p of the tokens 2, 0, 1: 0.1, 0.6, 0.3; q: eˣ/(e² + 2) with x = 0, 0, 0 at tokens that are not the best ones, 2, 0, 1 at rows 0, 1, 2.
+    const q = 1 / (Math.exp(2) + 2);
+    const weights = [0.1, 0.6, 0.3].map((p) => Math.min(1, p / q));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    assertAllClose(
+      perToken,
+      weights.map((weight, row) => (3 * weight * all.perToken[row]!) / sum),
+      EXACT,
+    );
+  });
+
   it("is 0 where nothing is accepted", async () => {
     const options = { rank: 1, proposal: "token" };
     const none = { ...rows, targets: Uint32Array.of(2, 2, 1) };
