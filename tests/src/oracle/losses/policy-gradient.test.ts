@@ -197,7 +197,7 @@ describe("MiniLLM's columns", () => {
     probe: 0,
   }));
   const columns = (options: object) =>
-    configureLoss("minillm", options, "test").columns.compute(positions, 0);
+    configureLoss("minillm", options, "test").columns.compute(positions, 0, {});
 
   it("sum rewards of their own text alone, discounted and divided by their number", () => {
     const options = { whiten: false, discount: 0.5, rewardScale: 0.5 };
