@@ -3,6 +3,7 @@ import { TandemError } from "../errors/tandem-error.js";
 import { ChatTemplate } from "./chat-template.js";
 import { type TokenizerIdentity, tokenizerIdentity } from "./fingerprint.js";
 import { type JsonObject, readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
+import { pieceBytes, type PieceBytes } from "./piece-bytes.js";
 import { addedTokensOf, readVocabulary } from "./vocabulary.js";
 
 /** The part of the library used here; its type declarations do not resolve under nodenext. */
@@ -35,6 +36,7 @@ export class Tokenizer {
   readonly #literal: boolean;
   readonly #pieces: readonly (string | undefined)[];
   readonly #special: ReadonlySet<number>;
+  readonly #bytes: PieceBytes;
   readonly #template: ChatTemplate | undefined;
   readonly #config: JsonObject;
 
@@ -42,6 +44,7 @@ export class Tokenizer {
     this.identity = tokenizerIdentity(tokenizer);
     this.#pieces = readVocabulary(tokenizer);
     const added = addedTokensOf(tokenizer);
+    this.#bytes = pieceBytes(tokenizer);
     this.#special = new Set(added.filter(({ special }) => special).map(({ id }) => id));
     this.#config = config;
     this.#template = chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate);
@@ -107,6 +110,13 @@ export class Tokenizer {
   /** The vocabulary's entry of an id, as tokenizer.json spells it; undefined for ids that nothing has. */
   entry(id: number): string | undefined {
     return this.#pieces[id];
+  }
+
+  /** The bytes of text that a token stands for; none for special tokens and ids that nothing has. A text's first token may bring a space
+   * that the text does not have. */
+  bytesOf(id: number): Uint8Array {
+    const piece = this.#pieces[id];
+    return piece === undefined ? new Uint8Array(0) : this.#bytes(id, piece);
   }
 
   /** The id of an entry of the vocabulary. */
