@@ -5,6 +5,7 @@ import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { RunConfig } from "../config/run-config.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
+import { checkTranslation, type Translation } from "./open-translation.js";
 import { checkTokenizer, type StudentTokenizer } from "../teacher/check-tokenizer.js";
 import { TeacherClient } from "../teacher/teacher-client.js";
 import type { TeacherEvent, TeacherOptions } from "../teacher/teacher-options.js";
@@ -17,13 +18,15 @@ export interface OpenTeacherOptions {
   /** Of `teachers:`; left out: the one of `teacher:`. */
   readonly name?: TeacherName;
   readonly abort?: AbortSignal | undefined;
+  /** Its tokenizer, where it is not the student's. */
+  readonly translation?: Translation | undefined;
 }
 
 /** Connects to a configured teacher and compares tokenizers.
  * @throws TandemError UNAVAILABLE, FAILED_PRECONDITION. */
 export async function openTeacher(
   config: Omit<TeacherOptions, "addresses" | "random"> & Pick<RunConfig["teacher"], "address">,
-  { student, note, name, abort }: OpenTeacherOptions,
+  { student, note, name, abort, translation }: OpenTeacherOptions,
 ): Promise<TeacherClient> {
   const { address, ...rest } = config;
   const addresses = typeof address === "string" ? address.split(",") : (address ?? []);
@@ -37,7 +40,8 @@ export async function openTeacher(
   };
   const client = await TeacherClient.connect(options, abort);
   try {
-    checkTokenizer(student, client.description);
+    if (translation === undefined) checkTokenizer(student, client.description);
+    else checkTranslation(translation, client.description);
   } catch (error) {
     client.close();
     throw error;

@@ -12,6 +12,7 @@ import { openSource } from "./open-source.js";
 import { openFileEngine, openStudent } from "./open-student.js";
 import { closeTeachers, openTeachers } from "./open-teachers.js";
 import { wholeNumber } from "./parse-flag.js";
+import { openTranslation, translatedPool } from "./open-translation.js";
 import { runSizes } from "./run-sizes.js";
 import { toSampleRecord } from "./sample-record.js";
 
@@ -42,19 +43,35 @@ async function writeRollouts(flags: Flags): Promise<void> {
   const student = await openStudent(flags.model ?? (await newestModel(config)), {
     stopIds: config.rollout.stopIds,
   });
-  const { rows } = await loadRows(config, student, "train");
+  const translation = await openTranslation(config);
+  const { rows } = await loadRows(config, student, "train", translation);
   const note = (text: string) => process.stderr.write(`${text}\n`);
   const interrupt = onInterrupt();
   const abort = interrupt.signal;
-  const teachers = await openTeachers({ config, student: student.handshake, note, abort });
+  const teachers = await openTeachers({
+    config,
+    student: student.handshake,
+    note,
+    abort,
+    translation,
+  });
   const { engine, close } = await openFileEngine({
     student,
     threads: config.training.threads,
     kvMemoryBytes: config.student.kvMemoryBytes,
   });
   try {
-    const source = openSource({ config, student, rows, engine, teachers });
-    const requirement = new LossSet(config.losses, runSizes(student, teachers)).requirement(0);
+    const source = openSource({
+      config,
+      student,
+      rows,
+      engine,
+      teachers: translatedPool(teachers, student, translation),
+    });
+    const requirement = new LossSet(
+      config.losses,
+      runSizes(student, teachers, translation),
+    ).requirement(0);
     const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
     for (let batch = 0; batch < flags.batches; batch++) {
       const written = await source.next({ ...requirement, progress: 0, abort });

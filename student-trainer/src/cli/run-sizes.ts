@@ -1,19 +1,33 @@
-import type { RunSizes } from "../losses/model-sizes.js";
+import type { ModelSize, RunSizes } from "../losses/model-sizes.js";
+import { matchTokens } from "../teacher/translating-teacher.js";
+import type { TeacherDescription } from "../teacher/teacher-description.js";
+import { translationOptions, type Translation } from "./open-translation.js";
 import type { OpenStudent } from "./open-student.js";
 import type { OpenTeachers } from "./open-teachers.js";
 
-/** The sizes of a run's models, for losses on hidden states; a run without teachers has the student's for theirs, which no loss asks for. */
-export function runSizes({ config, tokenizer }: OpenStudent, teachers: OpenTeachers): RunSizes {
-  const student = { layers: config.layers, width: config.hiddenSize };
-  const named = [...teachers].flatMap(([name, { description }]) => {
-    const size = { layers: description.layers, width: description.hiddenSize };
-    return [[name, size] as const];
-  });
-  const teacher = named.find(([name]) => name === undefined) ?? named[0];
+/** The sizes of a run's models, for losses that depend on them; a run without teachers has the student's for theirs, which no loss asks
+ * for. */
+export function runSizes(
+  student: OpenStudent,
+  teachers: OpenTeachers,
+  translation?: Translation,
+): RunSizes {
+  const { config, tokenizer } = student;
+  const own = { layers: config.layers, width: config.hiddenSize };
+  const sizeOf = (description: TeacherDescription): ModelSize => {
+    const { layers, hiddenSize: width, vocabSize: vocabulary } = description;
+    if (translation === undefined) return { layers, width };
+    const match = matchTokens(translationOptions(translation, student, description));
+    return { layers, width, translation: { ...match, vocabulary } };
+  };
+  const sizes = [...teachers].map(
+    ([name, teacher]) => [name, sizeOf(teacher.description)] as const,
+  );
+  const first = sizes.find(([name]) => name === undefined) ?? sizes[0];
   return {
     vocabulary: tokenizer.vocabularySize,
-    student,
-    teacher: teacher?.[1] ?? student,
-    named: Object.fromEntries(named.filter(([name]) => name !== undefined)),
+    student: own,
+    teacher: first?.[1] ?? own,
+    named: Object.fromEntries(sizes.filter(([name]) => name !== undefined)),
   };
 }

@@ -1,5 +1,6 @@
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
+import { spansOf, UNMATCHED } from "../losses/aligned-signal.js";
 import type { Rollout } from "../rollout/rollout.js";
 
 /** Text of single tokens, as people read them. */
@@ -34,6 +35,9 @@ export interface SampleRecord {
   readonly studentTokens?: readonly (string | null)[];
 }
 
+/** Stands for a token that the student does not have. */
+const NO_PIECE = "—";
+
 /** Candidates per position and model. */
 export const TOP = 5;
 
@@ -46,13 +50,17 @@ export function toSampleRecord(
 ): SampleRecord {
   const { row, sample, epoch, prompt, teacherPrompt, finish, response, authors, ...seen } = rollout;
   const { rejected, signal } = seen;
+  // In the tokens of another tokenizer.
+  const foreign = spansOf(signal) !== undefined;
   return {
     ...place,
     row,
     sample,
     epoch,
     prompt: text.decode(prompt),
-    ...(teacherPrompt === undefined ? {} : { teacherPrompt: text.decode(teacherPrompt) }),
+    ...(teacherPrompt === undefined || foreign
+      ? {}
+      : { teacherPrompt: text.decode(teacherPrompt) }),
     finish,
     pieces: [...response].map((id) => text.piece(id)),
     tokens: [...response],
@@ -83,7 +91,7 @@ function topLists(signal: TeacherSignal, text: PieceReader): [string, number][][
       const id = signal.topIds?.[i * k + j] ?? 0;
       const logit = signal.topLogits?.[i * k + j] ?? -Infinity;
       const probability = Math.exp(logit - (signal.lse?.[i] ?? 0));
-      return [text.piece(id), Number(probability.toPrecision(5))];
+      return [id === UNMATCHED ? NO_PIECE : text.piece(id), Number(probability.toPrecision(5))];
     }),
   );
 }

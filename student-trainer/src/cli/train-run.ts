@@ -22,6 +22,7 @@ import { loadRows } from "./load-rows.js";
 import { kvBytesFor, openStudent, openTrainingEngine, type OpenStudent } from "./open-student.js";
 import { openSource } from "./open-source.js";
 import { closeTeachers, openTeachers, type OpenTeachers } from "./open-teachers.js";
+import { openTranslation, translatedPool, type Translation } from "./open-translation.js";
 import { runSizes } from "./run-sizes.js";
 import { rememberTeacher } from "./remember-teacher.js";
 import { recordSamples } from "./record-samples.js";
@@ -52,15 +53,22 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
     revision: config.student.revision,
     stopIds: config.rollout.stopIds,
   });
-  const train = await loadRows(config, student, "train");
-  const held = await loadRows(config, student, "evaluation");
+  const translation = await openTranslation(config);
+  const train = await loadRows(config, student, "train", translation);
+  const held = await loadRows(config, student, "evaluation", translation);
   note(
     `student ${student.dir} · ${train.rows.length} training rows${train.skipped > 0 ? ` (${train.skipped} too long)` : ""}${held.rows.length > 0 ? ` · ${held.rows.length} held out` : ""}`,
   );
   const { abort } = options;
-  const teachers = await openTeachers({ config, student: student.handshake, note, abort });
+  const teachers = await openTeachers({
+    config,
+    student: student.handshake,
+    note,
+    abort,
+    translation,
+  });
   try {
-    const losses = new LossSet(config.losses, runSizes(student, teachers));
+    const losses = new LossSet(config.losses, runSizes(student, teachers, translation));
     const longestRow = longestForTeachers(train, config);
     for (const [name, { description }] of teachers) {
       checkTeacherLimits(description, {
@@ -69,7 +77,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
         longestRow,
       });
     }
-    return await trainWith({ ...options, losses, student, train, held, teachers });
+    return await trainWith({ ...options, losses, student, train, held, teachers, translation });
   } finally {
     closeTeachers(teachers);
   }
@@ -81,6 +89,7 @@ interface Opened extends TrainRunOptions {
   readonly train: Dataset;
   readonly held: Dataset;
   readonly teachers: OpenTeachers;
+  readonly translation: Translation | undefined;
 }
 
 /** What a teacher may be asked for: as the one that losses name, as that of rows, or both. */
@@ -109,7 +118,8 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
   });
   try {
     const wrap = opened.wrapTeacher ?? ((teacher: RolloutTeacher) => teacher);
-    const wrapped = new Map([...teachers].map(([name, teacher]) => [name, wrap(teacher)]));
+    const pool = translatedPool(teachers, student, opened.translation);
+    const wrapped = new Map([...pool].map(([name, teacher]) => [name, wrap(teacher)]));
     const source = createDegradedSource(
       openSource({ config, student, rows: train.rows, engine, teachers: wrapped }),
       config.rollout.onTeacherLoss,

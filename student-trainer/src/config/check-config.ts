@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import { writesWithTeacher } from "../rollout/rollout-config.js";
 import { checkTexts } from "./check-texts.js";
 import type { RunConfig } from "./run-config.js";
 import { teachersInUse } from "./teachers-in-use.js";
@@ -22,6 +23,7 @@ export function checkConfig(config: RunConfig): void {
       "supervised data has one answer per prompt; set rollout.samplesPerPrompt to 1",
     );
   }
+  checkTranslation(config);
   checkWeights(config);
   if (evaluation.extract !== undefined) checkExtractor(evaluation.extract);
   if (data.teacherSystem !== undefined && data.messages === undefined && !data.chat) {
@@ -32,6 +34,33 @@ export function checkConfig(config: RunConfig): void {
   }
   if (data.messages !== undefined && data.chat) {
     throw invalid("data.chat", "data.messages are chats already; leave data.chat out");
+  }
+}
+
+/** A teacher with another tokenizer scores texts, and prompts are made for one teacher. */
+function checkTranslation(config: RunConfig): void {
+  const { rollout, evaluation, teacher, teachers } = config;
+  const used = teachersInUse(config);
+  const translated = used.filter(
+    (name) => (name === undefined ? teacher : teachers[name])?.tokenizer !== undefined,
+  );
+  if (translated.length === 0) return;
+  const field =
+    translated[0] === undefined ? "teacher.tokenizer" : `teachers.${translated[0]}.tokenizer`;
+  if (used.length > 1) {
+    throw invalid(field, `${field}: a teacher with another tokenizer must be the run's only one`);
+  }
+  if (writesWithTeacher(rollout)) {
+    throw invalid(
+      "rollout.kind",
+      `rollout.kind ${rollout.kind} writes with the teacher, whose tokenizer is another one (${field}); take supervised or on-policy`,
+    );
+  }
+  if (evaluation.teacherRows > 0) {
+    throw invalid(
+      "evaluation.teacherRows",
+      `evaluation.teacherRows compares laws over one vocabulary, the teacher has another (${field}); set it to 0`,
+    );
   }
 }
 

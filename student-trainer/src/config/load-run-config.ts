@@ -40,14 +40,20 @@ export function courseDigest(config: RunConfig): string {
     training: course,
     encoding: teacher.encoding,
     maxLogitError: teacher.maxLogitError,
+    ...translationOf(teacher),
     ...(Object.keys(teachers).length > 0 && { teachers: wiresOf(teachers) }),
   });
+}
+
+function translationOf({ tokenizer, merge }: Pick<RunConfig["teacher"], "tokenizer" | "merge">) {
+  return tokenizer === undefined ? {} : { tokenizer, merge };
 }
 
 /** How signals travel, for each named teacher. */
 function wiresOf(teachers: RunConfig["teachers"]): unknown {
   const wires = Object.entries(teachers).map(
-    ([name, { encoding, maxLogitError }]) => [name, { encoding, maxLogitError }] as const,
+    ([name, { encoding, maxLogitError, ...rest }]) =>
+      [name, { encoding, maxLogitError, ...translationOf(rest) }] as const,
   );
   return Object.fromEntries(wires);
 }

@@ -45,6 +45,19 @@ export const teacherSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Send the token in plain text to another machine"),
+  tokenizer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Directory of the teacher's tokenizer where it is not the student's: texts are translated, and only losses across tokenizers (gold) can use it",
+    ),
+  merge: z
+    .enum(["last", "first"])
+    .default("last")
+    .describe(
+      "With tokenizer: which token's law stands for several that are one of the other side: the last's (chain rule) or the first's",
+    ),
   encoding: z
     .enum(["compact", "plain"])
     .default(TEACHER_DEFAULTS.encoding)

@@ -30,6 +30,8 @@ export interface LoadDatasetOptions {
   readonly files: string | readonly string[];
   readonly config: DataConfig;
   readonly codec: TextCodec;
+  /** The teacher's, where it has another tokenizer: then every row has a `teacherPrompt`, in its tokens. */
+  readonly teacherCodec?: TextCodec;
   /** Appended to answers; undefined: nothing is. */
   readonly eosId: number | undefined;
   readonly maxResponse: number;
@@ -58,13 +60,13 @@ export async function loadDataset(options: LoadDatasetOptions): Promise<Dataset>
 
 /** Undefined for a row that is too long and may be skipped. */
 function toDataRow(raw: RawRow, index: number, options: LoadDatasetOptions): DataRow | undefined {
-  const { config, codec, eosId, maxPrompt, maxResponse } = options;
+  const { config, codec, teacherCodec, eosId, maxPrompt, maxResponse } = options;
   const text = parseTextRow(raw, config);
   const { promptText, prompt } = encodePrompt(text, codec, raw.place);
   const answer = text.answer === undefined ? undefined : encodeAnswer(text.answer, codec, eosId);
-  const forTeacher = parseTeacherText(raw, config);
+  const forTeacher = parseTeacherText(raw, config) ?? (teacherCodec && text);
   const teacherPrompt =
-    forTeacher === undefined ? undefined : encodePrompt(forTeacher, codec, raw.place).prompt;
+    forTeacher && encodePrompt(forTeacher, teacherCodec ?? codec, raw.place).prompt;
   const tooLong =
     prompt.length > maxPrompt
       ? `the prompt has ${prompt.length} tokens, allowed are ${maxPrompt} (data.maxPrompt, and the context less rollout.maxResponse)`

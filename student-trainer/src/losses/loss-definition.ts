@@ -67,6 +67,8 @@ export interface TopTensors<T> {
   readonly lse: T;
   /** f32 [n]: log of the mass outside the k ids; −∞ when there is none. */
   readonly logTail: T;
+  /** For losses across tokenizers, f32 [n,k]: 1 where the student has a token for the teacher's (`ids` are the student's), 0 elsewhere (id 0). */
+  readonly matched?: T;
 }
 
 /** The teacher at a temperature τ, exact over the whole vocabulary. */
@@ -99,6 +101,8 @@ export interface LossRequirement {
   /** The law of the text that the loss is right for: tokens that the student drew, or draws of (1−m)·student + m·teacher, both at
    * temperature 1. Given text beside it is left out of the loss. Default: any. */
   readonly text?: "student" | { readonly mixture: number };
+  /** The loss can do with a teacher that has another tokenizer: signals aligned by bytes (`AlignedSignal`), ids that may be unmatched. */
+  readonly acrossTokenizers?: boolean;
   /** Numbers that change with progress without changing the graph. */
   readonly scalars?: Readonly<Record<string, Schedule>>;
 }

@@ -14,6 +14,7 @@ import { dist } from "./dist.js";
 import { distillm2 } from "./distillm-2.js";
 import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
+import { gold } from "./gold.js";
 import { hiddenRelations } from "./hidden-relations.js";
 import { hiddenStates } from "./hidden-states.js";
 import { minillm } from "./minillm.js";
@@ -105,6 +106,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(spanProducts),
   entry(swing),
   entry(okd),
+  entry(gold),
   entry(hiddenStates),
   entry(hiddenRelations),
   entry(kdNas),

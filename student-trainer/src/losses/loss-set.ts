@@ -42,6 +42,8 @@ export interface TeacherRequirement {
   readonly studentTopK: number;
   /** D of the hidden states that the spec asks for; left out: it asks for none. */
   readonly hiddenWidth?: number;
+  /** Some loss can do with another tokenizer; given: it is one, with so many ids. */
+  readonly acrossTokenizers?: { readonly vocabulary: number | undefined };
 }
 
 /** What the losses need of the row's teacher, and of those they name. */
@@ -220,6 +222,11 @@ export class LossSet {
         hiddenLayers,
       },
       ...(positionTaus.length > 0 && { positionTaus }),
+      ...(members.some(({ requirement }) => requirement.acrossTokenizers) && {
+        acrossTokenizers: {
+          vocabulary: teacherSize(this.sizes, teacher).translation?.vocabulary,
+        },
+      }),
       ...(hiddenLayers.length > 0 && { hiddenWidth: teacherSize(this.sizes, teacher).width }),
       studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
@@ -248,13 +255,14 @@ export class LossSet {
 
   /** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids than the vocabulary has. */
   assertFits(vocabulary: number): void {
-    this.#members.forEach(({ name, requirement: { signal, studentTopK = 0 } }, index) => {
+    this.#members.forEach(({ name, requirement: { signal, studentTopK = 0 }, sizes }, index) => {
       const longest = Math.max(signal?.topK ?? 0, studentTopK);
-      if (longest <= vocabulary) return;
+      const limit = sizes.teacher.translation?.vocabulary ?? vocabulary;
+      if (longest <= limit) return;
       throw new TandemError(
         "INVALID_ARGUMENT",
-        `losses[${index}] (${name}): a list of ${longest} ids exceeds the vocabulary of ${vocabulary}; set topK (k, rank) to at most ${vocabulary}`,
-        { field: `losses[${index}]`, limit: vocabulary },
+        `losses[${index}] (${name}): a list of ${longest} ids exceeds the vocabulary of ${limit}; set topK (k, rank) to at most ${limit}`,
+        { field: `losses[${index}]`, limit },
       );
     });
   }
@@ -428,7 +436,22 @@ function toMember(
   const named = teachersOfLoss(loss, { teacher, teachers }, field);
   const own = { ...(sizes ?? EXAMPLE_SIZES), teacher: teacherSize(sizes, named[0]) };
   const known = sizes === undefined ? unsized(loss) : sized(loss, own);
+  if (own.teacher.translation !== undefined) assertAcross(name, known.requirement, field);
   return { ...loss, ...known, sizes: own, weight, teachers: named };
+}
+
+/** @throws TandemError FAILED_PRECONDITION for a loss that compares laws id by id. */
+function assertAcross(
+  name: string,
+  { signal, studentTopK, acrossTokenizers = false }: LossRequirement,
+  field: string,
+): void {
+  if (acrossTokenizers || (signal === undefined && studentTopK === undefined)) return;
+  throw new TandemError(
+    "FAILED_PRECONDITION",
+    `${field} (${name}): the teacher has another tokenizer, and the loss compares laws over one vocabulary; take gold, or a teacher with the student's tokenizer`,
+    { field },
+  );
 }
 
 type SizedParts = Pick<Member, "requirement" | "parameters">;

@@ -4,6 +4,18 @@ export interface ModelSize {
   readonly layers: number;
   /** D. */
   readonly width: number;
+  /** Of a teacher with another tokenizer than the student's. */
+  readonly translation?: Translation;
+}
+
+/** How two vocabularies meet. */
+export interface Translation {
+  /** V_T, the teacher's ids. */
+  readonly vocabulary: number;
+  /** How many of them the student has a token for. */
+  readonly matched: number;
+  /** The student's ids without a counterpart. */
+  readonly studentOnly: Uint32Array;
 }
 
 export interface ModelSizes {

@@ -1,11 +1,9 @@
+import { UNMATCHED } from "../losses/aligned-signal.js";
 import type { SpellingTokenizer } from "./token-spans.js";
 
 export interface CountedTokenizer extends SpellingTokenizer {
   readonly vocabularySize: number;
 }
-
-/** Marks an id of the teacher that the student's vocabulary has no token for. */
-export const UNMATCHED = 0xffff_ffff;
 
 /** Tokens of two vocabularies that stand for the same bytes. */
 export interface VocabularyMatch {

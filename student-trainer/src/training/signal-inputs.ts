@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+import { UNMATCHED } from "../losses/aligned-signal.js";
 import { tauCount, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
 import type { Rollout } from "../rollout/rollout.js";
 
@@ -58,10 +59,15 @@ export function inputName(name: string, teacher: string | undefined): string {
 }
 
 function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly SignalInput[] {
-  const { spec, studentTopK, hiddenWidth } = requirement;
+  const { spec, studentTopK, hiddenWidth, acrossTokenizers } = requirement;
   const slots = Array.from({ length: tauCount(requirement) }, (_, slot) => slot);
   return [
-    ...(spec.topK > 0 ? topInputs(Math.min(spec.topK, vocabulary)) : []),
+    ...(spec.topK > 0
+      ? topInputs(
+          Math.min(spec.topK, acrossTokenizers?.vocabulary ?? vocabulary),
+          acrossTokenizers !== undefined,
+        )
+      : []),
     ...(spec.topK > 0 || spec.lse ? [scalarPart("lse", "lse")] : []),
     ...slots.flatMap((slot) => temperatureInputs(slot, spec.topK > 0)),
     ...(spec.token
@@ -83,19 +89,30 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
   ];
 }
 
-function topInputs(k: number): readonly SignalInput[] {
+function topInputs(k: number, across: boolean): readonly SignalInput[] {
+  const own = ({ signal, row }: SignalRow): Uint32Array => {
+    const source = part(signal.topK === k ? signal.topIds : undefined, `a top list of ${k}`);
+    return source.subarray(row * k, (row + 1) * k);
+  };
   const ids: IdInput = {
     name: "top.ids",
     dtype: "i64",
     width: k,
-    filler: "ascending",
-    fill: (target, at, { signal, row }) => {
-      const source = part(signal.topK === k ? signal.topIds : undefined, `a top list of ${k}`);
-      target.set(source.subarray(row * k, (row + 1) * k), at);
-    },
+    filler: across ? "zero" : "ascending",
+    fill: (target, at, source) =>
+      target.set(across ? own(source).map((id) => (id === UNMATCHED ? 0 : id)) : own(source), at),
+  };
+  const matched: FloatInput = {
+    name: "top.matched",
+    dtype: "f32",
+    width: k,
+    filler: 0,
+    fill: (target, at, source) =>
+      own(source).forEach((id, place) => (target[at + place] = id === UNMATCHED ? 0 : 1)),
   };
   return [
     ids,
+    ...(across ? [matched] : []),
     matrixPart("top.logits", k, ({ signal }) => signal.topLogits),
     scalarPart("top.logTail", "logTail"),
   ];

@@ -47,6 +47,7 @@ function tensorsOf<T>(
         logits: need("top.logits"),
         lse: need("lse"),
         logTail: need("top.logTail"),
+        ...(has("top.matched") && { matched: need("top.matched") }),
       },
     }),
     ...(has("token.logit") && { token: { logit: need("token.logit"), rank: need("token.rank") } }),

@@ -324,12 +324,21 @@ export class ReferenceOps implements TensorOps<R> {
   topK(x: R, k: number, axis: number): TopK<R> {
     const at = normalizeAxis(axis, x.shape.length);
     const shape = this.#shape("topK", [x], { axis: at, k });
-    const indices = generate("i64", shape, (index) => {
-      const line = lineThrough(x, index.with(at, 0), at);
+    const orders = new Map<string, readonly number[]>();
+    const orderOf = (start: readonly number[]): readonly number[] => {
+      const known = orders.get(start.join());
+      if (known !== undefined) return known;
+      const line = lineThrough(x, start, at);
       const order = line.map((_, place) => place);
       order.sort((a, b) => (line[b] as number) - (line[a] as number) || a - b);
-      return order[index[at] as number] as number;
-    });
+      orders.set(start.join(), order);
+      return order;
+    };
+    const indices = generate(
+      "i64",
+      shape,
+      (index) => orderOf(index.with(at, 0))[index[at] as number] as number,
+    );
     return { values: this.takeAlongAxis(x, indices, at), indices };
   }
 

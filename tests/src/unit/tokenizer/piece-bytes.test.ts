@@ -3,7 +3,8 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { loadTokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 import { byteEnds, pairSpans } from "@tandem/student-trainer/teacher/token-spans.js";
-import { matchVocabularies, UNMATCHED } from "@tandem/student-trainer/teacher/vocabulary-match.js";
+import { UNMATCHED } from "@tandem/student-trainer/losses/aligned-signal.js";
+import { matchVocabularies } from "@tandem/student-trainer/teacher/vocabulary-match.js";
 
 const fixture = (name: string) =>
   loadTokenizer(fileURLToPath(new URL(`../../../fixtures/tokenizer/${name}`, import.meta.url)));
@@ -75,7 +76,9 @@ describe("spans of two tokenizers", () => {
 });
 
 describe("vocabularies matched by bytes", () => {
-  const match = matchVocabularies(byteLevel, sentencePiece, [[sentencePiece.eosId!, byteLevel.eosId!]]);
+  const match = matchVocabularies(byteLevel, sentencePiece, [
+    [sentencePiece.eosId!, byteLevel.eosId!],
+  ]);
 
   it("pair tokens that stand for the same text, whatever they are spelled", () => {
     const space = match.toStudent[sentencePiece.idOf("▁the")!]!;
