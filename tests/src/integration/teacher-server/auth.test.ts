@@ -45,7 +45,7 @@ function connectTeacher(server: LiveServer, security: TeacherSecurity): Promise<
     ...TEACHER_DEFAULTS,
     ...security,
     addresses: [server.grpcAddress],
-    retryTimeoutMs: 300,
+    retryTimeoutMs: 30_000,
     random: () => 0,
   });
 }
@@ -93,7 +93,9 @@ describe("a server with a file of clients", { timeout: 120_000 }, () => {
 
   it("refuses a student without a token, or with a wrong one, at once", async () => {
     for (const security of [{}, { token: "wrong" }]) {
-      await assert.rejects(connectTeacher(server, security), { code: "UNAUTHENTICATED" });
+      await assert.rejects(connectTeacher(server, security), {
+        code: "UNAUTHENTICATED",
+      });
     }
   });
 

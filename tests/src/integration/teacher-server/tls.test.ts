@@ -21,12 +21,19 @@ import { tlsBytes, tlsFile } from "../../helpers/tls-files.js";
 
 const MODEL = fixtureModel("llama-tied");
 
-function connectTeacher(server: LiveServer, security: TeacherSecurity): Promise<TeacherClient> {
+/** For those who are refused: long enough for a slow machine to say why. */
+const REFUSED_MS = 1_500;
+
+function connectTeacher(
+  server: LiveServer,
+  security: TeacherSecurity,
+  retryTimeoutMs = 30_000,
+): Promise<TeacherClient> {
   return TeacherClient.connect({
     ...TEACHER_DEFAULTS,
     ...security,
     addresses: [server.grpcAddress],
-    retryTimeoutMs: 300,
+    retryTimeoutMs,
     random: () => 0,
   });
 }
@@ -80,14 +87,14 @@ describe("TLS", { timeout: 120_000 }, () => {
 
   it("is not believed by a student that knows another authority", async () => {
     const tls = { caFile: tlsFile("stranger-authority.pem") };
-    await assert.rejects(connectTeacher(server, { tls }), {
+    await assert.rejects(connectTeacher(server, { tls }, REFUSED_MS), {
       code: "UNAVAILABLE",
       message: /unable to verify|self-signed|certificate/,
     });
   });
 
   it("does not speak plain text", async () => {
-    await assert.rejects(connectTeacher(server, {}), { code: "UNAVAILABLE" });
+    await assert.rejects(connectTeacher(server, {}, REFUSED_MS), { code: "UNAVAILABLE" });
     await assert.rejects(fetch(`http://${server.httpAddress}/livez`));
   });
 
@@ -147,9 +154,9 @@ describe("mutual TLS", { timeout: 120_000 }, () => {
   });
 
   it("refuses a student without a certificate and one that another authority signed", async () => {
-    await assert.rejects(connectTeacher(server, { tls }), { code: "UNAVAILABLE" });
+    await assert.rejects(connectTeacher(server, { tls }, REFUSED_MS), { code: "UNAVAILABLE" });
     const own = { certFile: tlsFile("stranger.pem"), keyFile: tlsFile("stranger.key") };
-    await assert.rejects(connectTeacher(server, { tls: { ...tls, ...own } }), {
+    await assert.rejects(connectTeacher(server, { tls: { ...tls, ...own } }, REFUSED_MS), {
       code: "UNAVAILABLE",
     });
   });
