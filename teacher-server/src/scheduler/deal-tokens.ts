@@ -1,3 +1,4 @@
+import type { Candidates } from "./job-queues.js";
 import type { QueuedJob } from "./queued-job.js";
 
 export interface DealBudget {
@@ -18,8 +19,8 @@ export class Round {
 }
 
 export interface DealOptions {
-  /** Jobs of one tier, in the order in which a client's own are served. */
-  readonly jobs: readonly QueuedJob[];
+  /** Jobs of one tier. */
+  readonly candidates: Candidates;
   readonly budget: DealBudget;
   readonly round: Round;
   /** Positions a client gains per turn: its share of the engine. */
@@ -34,7 +35,8 @@ export interface DealOptions {
  * before ended. Prefill and scoring take what they get; the laws of an atomic job are taken whole or not at all. */
 export function dealTokens(options: DealOptions): void {
   const { budget, round, quanta, grants } = options;
-  const queues = groupByClient(options.jobs);
+  const { jobs, cut } = options.candidates;
+  const queues = groupByClient(jobs);
   enter(round, queues);
   while (budget.tokens > 0 && queues.size > 0) {
     const client = round.ring[0] as number;
@@ -56,8 +58,9 @@ export function dealTokens(options: DealOptions): void {
     }
     rotate(round);
   }
-  const backlog = options.jobs.filter((job) => !isServed(job, grants.get(job)));
-  leave(round, quanta, backlog);
+  const waiting = new Set(cut);
+  for (const job of jobs) if (!isServed(job, grants.get(job))) waiting.add(job.job.client);
+  leave(round, quanta, waiting);
 }
 
 /** Those that have got work line up behind the others. */
@@ -73,9 +76,8 @@ function enter(round: Round, queues: ReadonlyMap<number, unknown>): void {
 function leave(
   round: Round,
   quanta: ReadonlyMap<number, number>,
-  backlog: readonly QueuedJob[],
+  waiting: ReadonlySet<number>,
 ): void {
-  const waiting = new Set(backlog.map(({ job }) => job.client));
   const most = Math.max(...quanta.values());
   round.ring = round.ring.filter((client) => waiting.has(client));
   for (const [client, deficit] of round.deficits) {

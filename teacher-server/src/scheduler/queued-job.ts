@@ -31,11 +31,6 @@ export class QueuedJob {
     return this.firstPlannedMs !== undefined;
   }
 
-  /** Positions that have not gone through the model yet. */
-  get remaining(): number {
-    return this.job.tokens.length - this.#reached;
-  }
-
   get done(): boolean {
     return this.#reached === this.job.tokens.length;
   }

@@ -11,6 +11,7 @@ import {
 import type { KvPool } from "../sessions/kv-pool.js";
 import type { BlockSave, PrefixMatch, PrefixTree } from "../sessions/prefix-tree.js";
 import { dealTokens, Round, type DealBudget } from "./deal-tokens.js";
+import { JobQueues, type Candidates } from "./job-queues.js";
 import type { Job, JobUsage, Priority } from "./job.js";
 import { QueuedJob } from "./queued-job.js";
 import { shareQuanta } from "./share-quanta.js";
@@ -80,6 +81,9 @@ export class Scheduler {
   readonly #pool: KvPool;
   readonly #prefixes: PrefixTree;
   readonly #jobs = new Map<number, QueuedJob>();
+  readonly #queues: JobQueues;
+  /** Those with a deadline. */
+  readonly #timed = new Set<QueuedJob>();
   /** By tier. */
   readonly #rounds = new Map<number, Round>();
   readonly #paused = new Set<number>();
@@ -92,6 +96,13 @@ export class Scheduler {
     this.#options = options;
     this.#pool = pool;
     this.#prefixes = prefixes;
+    const { maxBatchTokens, maxRows } = options;
+    this.#queues = new JobQueues({
+      tierOf,
+      stepTokens: maxBatchTokens,
+      // Some of them may have to wait for others.
+      perClient: 4 * maxRows,
+    });
   }
 
   /** Jobs that wait or are computed. */
@@ -121,7 +132,7 @@ export class Scheduler {
   /** When the first deadline passes; Infinity when no job has one. */
   nextDeadlineMs(): number {
     let next = Infinity;
-    for (const { job } of this.#jobs.values()) next = Math.min(next, job.deadlineMs);
+    for (const { job } of this.#timed) next = Math.min(next, job.deadlineMs);
     return next;
   }
 
@@ -137,6 +148,8 @@ export class Scheduler {
     );
     const queued = new QueuedJob(job);
     this.#jobs.set(job.id, queued);
+    this.#queues.add(queued);
+    if (job.deadlineMs < Infinity) this.#timed.add(queued);
     this.#twins.add(queued);
     if (!this.#paused.has(job.client)) this.#pool.setPinned(job.cache, true);
   }
@@ -236,6 +249,8 @@ export class Scheduler {
   reset(): readonly Job[] {
     const jobs = [...this.#jobs.values()].map(({ job }) => job);
     this.#jobs.clear();
+    this.#queues.clear();
+    this.#timed.clear();
     this.#twins.clear();
     this.#rounds.clear();
     this.#inFlight = undefined;
@@ -245,7 +260,7 @@ export class Scheduler {
   }
 
   #expire(now: number): readonly Job[] {
-    const expired = [...this.#jobs.values()].filter(({ job }) => job.deadlineMs <= now);
+    const expired = [...this.#timed].filter(({ job }) => job.deadlineMs <= now);
     for (const queued of expired) this.#remove(queued);
     return expired.map(({ job }) => job);
   }
@@ -253,23 +268,27 @@ export class Scheduler {
   #deal(now: number): readonly PlannedRow[] {
     this.#prefixes.beginPlan();
     const dealing: Dealing = { grants: new Map(), loads: new Map() };
-    const waiting = [...this.#jobs.values()].filter(({ job }) => !this.#paused.has(job.client));
-    const jobs = waiting.map(({ job }) => job);
-    const quanta = shareQuanta(jobs, this.#options.quantum);
+    const owners = this.#queues.clients().map(({ job }) => job);
+    const quanta = shareQuanta(
+      owners.filter(({ client }) => !this.#paused.has(client)),
+      this.#options.quantum,
+    );
     const admit = (queued: QueuedJob) => this.#admit(queued, dealing);
-    const deal = (round: number, due: readonly QueuedJob[], budget: DealBudget): void => {
-      if (due.length === 0) return;
+    const deal = (round: number, candidates: Candidates, budget: DealBudget): void => {
+      if (candidates.jobs.length === 0) return;
       const { grants } = dealing;
-      dealTokens({ jobs: due, budget, round: this.#round(round), admit, grants, quanta });
+      dealTokens({ candidates, budget, round: this.#round(round), admit, grants, quanta });
     };
-    const tiers = this.#tiers(waiting);
-    const { maxBatchTokens: tokens, maxRows: rows } = this.#options;
-    const late = this.#late(tiers, now);
-    const kept = late.length === 0 ? { tokens: 0, rows: 0 } : partOf({ tokens, rows });
+    const { maxBatchTokens: tokens, maxRows: rows, maxWaitMs } = this.#options;
+    const isPaused = (client: number) => this.#paused.has(client);
+    const late = this.#queues.late(now - maxWaitMs, isPaused);
+    const kept = late.jobs.length === 0 ? { tokens: 0, rows: 0 } : partOf({ tokens, rows });
     const rest = { tokens: tokens - kept.tokens, rows: rows - kept.rows };
     deal(LATE, late, kept);
     const budget = { tokens: rest.tokens + kept.tokens, rows: rest.rows + kept.rows };
-    for (const [tier, due] of tiers) deal(tier, due, budget);
+    for (const tier of this.#queues.tiers()) {
+      if (budget.tokens > 0) deal(tier, this.#queues.next(tier, isPaused), budget);
+    }
     return [...dealing.grants].map(([queued, { past, count }]) =>
       this.#planRow({ queued, past, count, load: dealing.loads.get(queued) ?? [] }, now),
     );
@@ -310,15 +329,6 @@ export class Scheduler {
     return { ...row, saves: this.#prefixes.save(tokens, { from: past, to: knownEnd(row) }) };
   }
 
-  /** Who has waited too long behind the most urgent ones, in order of arrival. */
-  #late(tiers: ReadonlyMap<number, readonly QueuedJob[]>, now: number): readonly QueuedJob[] {
-    const [, ...behind] = tiers.values();
-    return behind
-      .flat()
-      .filter(({ job }) => now - job.arrivedMs >= this.#options.maxWaitMs)
-      .toSorted((a, b) => a.job.arrivedMs - b.job.arrivedMs);
-  }
-
   #round(key: number): Round {
     let round = this.#rounds.get(key);
     if (round === undefined) {
@@ -328,24 +338,11 @@ export class Scheduler {
     return round;
   }
 
-  /** Jobs by tier, the most urgent one first; within one those first that need fewer steps. */
-  #tiers(jobs: readonly QueuedJob[]): ReadonlyMap<number, readonly QueuedJob[]> {
-    const tiers = new Map<number, QueuedJob[]>();
-    for (const queued of jobs) {
-      const tier = tierOf(queued.job);
-      const own = tiers.get(tier);
-      if (own === undefined) tiers.set(tier, [queued]);
-      else own.push(queued);
-    }
-    const stepsLeft = ({ remaining }: QueuedJob) =>
-      Math.ceil(remaining / this.#options.maxBatchTokens);
-    for (const own of tiers.values()) own.sort((a, b) => stepsLeft(a) - stepsLeft(b));
-    return new Map([...tiers].toSorted(([a], [b]) => a - b));
-  }
-
   #remove(queued: QueuedJob): void {
     if (this.#jobs.get(queued.job.id) !== queued) return;
     this.#jobs.delete(queued.job.id);
+    this.#queues.remove(queued);
+    this.#timed.delete(queued);
     this.#twins.remove(queued);
     this.#prefixes.forget(queued.job.id);
     this.#pool.setPinned(queued.job.cache, false);
