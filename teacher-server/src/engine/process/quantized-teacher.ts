@@ -1,11 +1,16 @@
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { assertExactProducts } from "@tandem/shared/inference/exact-products.js";
 import { ModelRunner, type RunnerOptions } from "@tandem/shared/inference/model-runner.js";
-import { writeQuantized } from "@tandem/shared/inference/quantized-weights.js";
+import {
+  bindQuantized,
+  writeQuantized,
+  type QuantizedModel,
+} from "@tandem/shared/inference/quantized-weights.js";
 import {
   QUANTIZATION_VERSION,
   type Quantization,
@@ -39,11 +44,9 @@ export async function loadQuantized(
   const stem = join(folder, `${quantization}-${QUANTIZATION_VERSION}-${vocabulary}`);
   const file = `${stem}.safetensors`;
   await mkdir(folder, { recursive: true });
-  if (!(await exists(file))) {
-    const config = await readModelConfig(dir);
-    const model = { config, vocabulary, quantization };
+  const model = { config: await readModelConfig(dir), vocabulary, quantization };
+  if (!(await isWhole(file, model)))
     await writeQuantized(file, await CheckpointWeights.open(dir), model);
-  }
   const quantized = { file, quantization };
   const known = await readDivergence(`${stem}.json`);
   if (known !== undefined)
@@ -85,9 +88,14 @@ async function readDivergence(path: string): Promise<Divergence | undefined> {
   return undefined;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+/** A file that is cut off, or of another form, is made again. */
+async function isWhole(file: string, model: QuantizedModel): Promise<boolean> {
+  try {
+    await bindQuantized(file, model);
+    return true;
+  } catch (caught) {
+    const { code } = TandemError.from(caught);
+    if (code === "NOT_FOUND" || code === "DATA_LOSS") return false;
+    throw caught;
+  }
 }

@@ -5,6 +5,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
@@ -90,6 +91,11 @@ describe("teacher-server --quantization", { timeout: 120_000 }, () => {
     assert.deepEqual(filesOf(cache), kept, "nothing is written again");
     assert.equal(second.answer, first.answer);
     assert.deepEqual(second.description, first.description);
+
+    const weights = kept.find((file) => file.includes(".safetensors "))!.split(" ")[0]!;
+    truncateSync(weights, 1000);
+    const mended = await serve(args);
+    assert.equal(mended.answer, first.answer, "a file that was cut off is made again");
   });
 
   it("makes quantised weights anew for other weights in the same place", async () => {

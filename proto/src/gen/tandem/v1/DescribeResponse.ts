@@ -46,7 +46,7 @@ export interface DescribeResponse {
   'hiddenSize'?: (number);
   'layers'?: (number);
   /**
-   * Precision of weights and arithmetic: `f32`.
+   * Precision of weights and arithmetic: `f32`, `int8` or `int4`.
    */
   'dtype'?: (string);
   /**
@@ -113,7 +113,7 @@ export interface DescribeResponse__Output {
   'hiddenSize': (number);
   'layers': (number);
   /**
-   * Precision of weights and arithmetic: `f32`.
+   * Precision of weights and arithmetic: `f32`, `int8` or `int4`.
    */
   'dtype': (string);
   /**
