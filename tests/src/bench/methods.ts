@@ -163,8 +163,9 @@ async function prepare(): Promise<void> {
   if (code !== 0) throw new Error(stderr);
 }
 
-async function distanceBefore(teacher: LiveServer, examination: Examination): Promise<number> {
+async function distanceBefore(teacher: LiveServer, { teacherRows }: Examination): Promise<number> {
   const config = ["--config", "examples/methods/base.yaml", "--model", join(WORK, "initial")];
   const address = ["--set", `teacher.address=${teacher.grpcAddress}`];
-  return (await examine([...config, ...address], examination)).teacherKl;
+  const answers = { problems: teacherRows, teacherRows };
+  return (await examine([...config, ...address], answers)).teacherKl;
 }
