@@ -36,6 +36,7 @@ export function recordSamples(source: RolloutSource, options: RecordSamplesOptio
       await appendFile(path, lines.join(""));
       return batch;
     },
+    observe: (measures) => source.observe?.(measures),
     state: () => source.state(),
     restore(state: JsonValue) {
       source.restore(state);

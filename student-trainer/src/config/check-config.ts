@@ -1,6 +1,7 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { writesWithTeacher } from "../rollout/rollout-config.js";
+import { checkRollout } from "./check-rollout.js";
 import { checkTexts } from "./check-texts.js";
 import type { RunConfig } from "./run-config.js";
 import { teachersInUse } from "./teachers-in-use.js";
@@ -24,6 +25,7 @@ export function checkConfig(config: RunConfig): void {
     );
   }
   checkTranslation(config);
+  checkRollout(config);
   checkWeights(config);
   if (evaluation.extract !== undefined) checkExtractor(evaluation.extract);
   if (data.teacherSystem !== undefined && data.messages === undefined && !data.chat) {

@@ -7,6 +7,7 @@ import type { TextCodec } from "../data/text-codec.js";
 import { generateRows, type OwnResponse } from "../rollout/generate-rows.js";
 import type { ScoringTeacher } from "../rollout/score-rollouts.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
+import { studentSignals } from "../rollout/student-laws.js";
 import { compareWithTeacher, type TeacherComparison } from "./compare-with-teacher.js";
 import { createMatcher } from "./match-answer.js";
 
@@ -42,6 +43,8 @@ export interface EvaluationMeasures extends Partial<TeacherComparison> {
   readonly stopped: number;
   /** Tokens. */
   readonly meanLength: number;
+  /** −log q of the reference answers' tokens, mean over them, nats; absent where none fits behind its prompt. */
+  readonly answerLoss?: number;
 }
 
 const GREEDY: SamplingParams = { temperature: 0, topK: 0, topP: 1 };
@@ -78,7 +81,29 @@ export async function evaluateStudent(options: EvaluateOptions): Promise<Evaluat
         compareWithTeacher(engine, teacher, evaluated.slice(0, config.teacherRows)),
       )
     : {};
-  return { rows: evaluated, measures: { ...measure(evaluated), ...comparison } };
+  const answerLoss = await engine.exclusive(() => lossOfAnswers(options, rows));
+  const measures = { ...measure(evaluated), ...answerLoss, ...comparison };
+  return { rows: evaluated, measures };
+}
+
+/** The student's cross-entropy on the reference answers that fit. */
+async function lossOfAnswers(
+  { engine, config, maxResponse }: EvaluateOptions,
+  rows: readonly DataRow[],
+): Promise<Pick<EvaluationMeasures, "answerLoss">> {
+  const texts = rows.flatMap(({ prompt, answer }) =>
+    answer === undefined || answer.length > maxResponse ? [] : [{ prompt, response: answer }],
+  );
+  const { concurrency } = config;
+  const spec = { token: true, lse: true };
+  const laws = await studentSignals(engine, texts, { spec, concurrency });
+  let sum = 0;
+  let count = 0;
+  for (const law of laws) {
+    law?.tokenLogit?.forEach((logit, r) => (sum += (law.lse?.[r] as number) - logit));
+    count += law?.count ?? 0;
+  }
+  return count === 0 ? {} : { answerLoss: sum / count };
 }
 
 function referenceOf({ index, answerText }: DataRow): string {

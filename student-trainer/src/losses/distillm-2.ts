@@ -90,8 +90,8 @@ function adaptiveAlphas(
 ): readonly number[] {
   const sequences = new Map<number, MinibatchPosition[]>();
   for (const position of positions) {
-    const known = sequences.get(position.rngKey);
-    if (known === undefined) sequences.set(position.rngKey, [position]);
+    const known = sequences.get(position.sequence);
+    if (known === undefined) sequences.set(position.sequence, [position]);
     else known.push(position);
   }
   const found = new Map<number, number>();
@@ -104,5 +104,5 @@ function adaptiveAlphas(
     const gap = sign * (teacher - student) + 1e-5;
     found.set(key, Math.min(alpha, Math.max(LEAST_ALPHA, 1 - ((1 - alpha) * anchor) / gap)));
   }
-  return positions.map(({ rngKey }) => found.get(rngKey)!);
+  return positions.map(({ sequence }) => found.get(sequence)!);
 }

@@ -9,14 +9,14 @@ import {
 import { keptShare } from "./kept-share.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
 import {
+  boundedLogProbability,
   oldLogProbability,
   probabilityRatio,
   returnsToGo,
   surrogate,
-  teacherLogProbability,
-  tokenLogProbability,
   whiten,
 } from "./policy-gradient.js";
+import { tokenLogProbability } from "./token-log-probability.js";
 
 export interface MinillmOptions extends DivergenceOptions {
   readonly mix: number;
@@ -122,7 +122,7 @@ function rewardOf(
   { rewardScale, clipReward }: MinillmOptions,
 ): number {
   if (position.given) return 0;
-  const reward = (teacherLogProbability(position) - oldLogProbability(position)) / rewardScale;
+  const reward = (boundedLogProbability(position) - oldLogProbability(position)) / rewardScale;
   return Math.min(clipReward, Math.max(-clipReward, reward));
 }
 
@@ -130,7 +130,7 @@ function rewardOf(
 function importance(position: MinibatchPosition, mix: number): number {
   if (position.given || mix === 0) return 1;
   return (
-    1 / (1 - mix + mix * Math.exp(teacherLogProbability(position) - oldLogProbability(position)))
+    1 / (1 - mix + mix * Math.exp(boundedLogProbability(position) - oldLogProbability(position)))
   );
 }
 

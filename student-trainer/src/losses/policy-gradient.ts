@@ -1,18 +1,10 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import type { LossInputs, MinibatchPosition } from "./loss-definition.js";
+import type { MinibatchPosition } from "./loss-definition.js";
 import { signalPart } from "./signal-part.js";
+import { teacherLogProbability } from "./token-log-probability.js";
 
 /** A token of which the teacher thinks nothing counts so many nats. */
 const LEAST_LOG_PROBABILITY = -100;
-
-/** log q of the token at each position, f32 [n]. */
-export function tokenLogProbability<T extends Tensor>(
-  ops: TensorOps<T>,
-  { logits, targets }: Pick<LossInputs<T>, "logits" | "targets">,
-): T {
-  const chosen = ops.squeeze(ops.takeAlongAxis(logits, ops.unsqueeze(targets, 1), 1), 1);
-  return ops.sub(chosen, ops.logSumExp(logits, 1));
-}
 
 /** Largest logarithm of a ratio: e^20 is no estimate of anything any more, e^89 no float32. */
 const LARGEST_LOG_RATIO = 20;
@@ -37,11 +29,9 @@ export function surrogate<T extends Tensor>(
   return ops.maximum(plain, ops.neg(ops.mul(inside, advantage)));
 }
 
-/** log p of the token at a position, the teacher's. */
-export function teacherLogProbability({ signal, row }: MinibatchPosition): number {
-  const logit = signalPart(signal?.tokenLogit, "the teacher's logit of the token")[row]!;
-  const lse = signalPart(signal?.lse, "the teacher's normaliser")[row]!;
-  return Math.max(logit - lse, LEAST_LOG_PROBABILITY);
+/** log p of the token at a position, the teacher's; never so low that nothing can be done with it. */
+export function boundedLogProbability(position: MinibatchPosition): number {
+  return Math.max(teacherLogProbability(position), LEAST_LOG_PROBABILITY);
 }
 
 /** log q of the token when it was written. */

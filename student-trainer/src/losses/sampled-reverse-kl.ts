@@ -3,12 +3,12 @@ import { z } from "zod";
 import { keptShare } from "./kept-share.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
 import {
+  boundedLogProbability,
   oldLogProbability,
   probabilityRatio,
   surrogate,
-  teacherLogProbability,
-  tokenLogProbability,
 } from "./policy-gradient.js";
+import { tokenLogProbability } from "./token-log-probability.js";
 import { bounded } from "./atoms.js";
 
 export interface SampledReverseKlOptions {
@@ -57,7 +57,7 @@ export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
       const ifOwn = (value: (position: MinibatchPosition) => number) =>
         Float32Array.from(positions, (position) => (position.byStudent ? value(position) : 0));
       const advantage = (position: MinibatchPosition): number =>
-        scale * (teacherLogProbability(position) - oldLogProbability(position));
+        scale * (boundedLogProbability(position) - oldLogProbability(position));
       return [own, ifOwn(oldLogProbability), ifOwn(advantage)];
     },
   },

@@ -59,6 +59,10 @@ class DegradedSource implements RolloutSource {
     }
   }
 
+  observe(measures: Readonly<Record<string, number | string>>): void {
+    this.#source.observe?.(measures);
+  }
+
   state(): JsonValue {
     return this.#source.state();
   }

@@ -3,6 +3,7 @@ import type { SamplingParams } from "@tandem/shared/sampling/sampling-params.js"
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
 
+import { adaptiveSchema } from "./adaptive-schedule.js";
 import { teacherNameSchema } from "../losses/loss-teachers.js";
 import {
   boundedSchedule,
@@ -50,10 +51,10 @@ export type WritingKind = "supervised" | "sequence" | "on-policy" | "skd";
 /** The slice `rollout`: who writes the text the student is trained on, and how. */
 export const rolloutSchema = z.strictObject({
   kind: z
-    .enum(["supervised", "sequence", "on-policy", "mixed", "skd"])
+    .enum(["supervised", "sequence", "on-policy", "mixed", "skd", "adaptive", "pairs"])
     .default("skd")
     .describe(
-      "supervised: the data's answers; sequence: the teacher writes; on-policy: the student writes; mixed: a coin decides; skd: both write together",
+      "supervised: the data's answers; sequence: the teacher writes; on-policy: the student writes; mixed: a coin decides; skd: both write together; adaptive: the student's share and a replay of its texts grow with the held-out loss (DistiLLM); pairs: two responses to a prompt, one of them the student's (DistiLLM-2)",
     ),
   teacher: teacherNameSchema
     .optional()
@@ -97,11 +98,12 @@ export const rolloutSchema = z.strictObject({
   student: z
     .enum(["on-policy", "skd"])
     .default("on-policy")
-    .describe("mixed: how the student's share is written"),
+    .describe("mixed, adaptive, pairs: how the student's share is written"),
   otherwise: z
     .enum(["supervised", "sequence"])
     .default("supervised")
-    .describe("mixed: where the rest comes from"),
+    .describe("mixed, adaptive, pairs: where the rest comes from"),
+  adaptive: adaptiveSchema,
 });
 
 export type RolloutConfig = z.infer<typeof rolloutSchema>;
@@ -140,6 +142,7 @@ export function writingKinds({
   student,
   otherwise,
 }: RolloutConfig): readonly WritingKind[] {
+  if (kind === "adaptive" || kind === "pairs") return [student, otherwise];
   if (kind !== "mixed") return [kind];
   return [
     ...(scheduleMaximum(lambda) > 0 ? [student] : []),

@@ -8,6 +8,17 @@ import type { DataRow } from "../data/dataset.js";
 import { RowCursor, type CursorState } from "../data/row-cursor.js";
 import { scheduleAt } from "../losses/schedule.js";
 import type { JsonValue, RolloutRequest, RolloutSource } from "../training/rollout-source.js";
+import {
+  adaptiveFromJson,
+  adaptiveToJson,
+  addTexts,
+  chooseBatch,
+  drawTexts,
+  initialAdaptive,
+  observeLoss,
+  type AdaptiveState,
+  type ReplayText,
+} from "./adaptive-schedule.js";
 import { groupIndices } from "./group-indices.js";
 import type { WrittenRollouts } from "./interleave-rows.js";
 import type { RolloutConfig, WritingKind } from "./rollout-config.js";
@@ -32,9 +43,13 @@ export interface RolloutSourceOptions {
 interface SourceState {
   readonly batches: number;
   readonly cursor: CursorState;
+  readonly adaptive: AdaptiveState;
 }
 
-/** Makes the source of a run's training text. Its state is the data cursor and the number of batches written. */
+/** Index of the coins that decide for the replay and draw from it. */
+const REPLAY_COIN = 3;
+
+/** Makes the source of a run's training text. Its state is the data cursor, the number of batches written, and the replay. */
 export function createRolloutSource(options: RolloutSourceOptions): RolloutSource {
   return new DataRolloutSource(options);
 }
@@ -43,7 +58,9 @@ class DataRolloutSource implements RolloutSource {
   readonly #options: RolloutSourceOptions;
   readonly #cursor: RowCursor;
   readonly #writer: RolloutWriter;
+  readonly #rowsByIndex: ReadonlyMap<number, DataRow>;
   #batches = 0;
+  #adaptive: AdaptiveState;
   /** Behind the last batch that was returned; later ones may be in the making. */
   #committed: SourceState;
 
@@ -52,22 +69,37 @@ class DataRolloutSource implements RolloutSource {
     const { rows, runSeed, shuffle, engine, teachers = new Map() } = options;
     this.#cursor = new RowCursor({ count: rows.length, seed: runSeed, shuffle });
     this.#writer = new RolloutWriter({ ...options, teachers, engine });
-    this.#committed = { batches: 0, cursor: this.#cursor.state };
+    this.#rowsByIndex = new Map(rows.map((row) => [row.index, row]));
+    this.#adaptive = initialAdaptive(options.config.adaptive);
+    this.#committed = { batches: 0, cursor: this.#cursor.state, adaptive: this.#adaptive };
   }
 
   state(): JsonValue {
-    const { batches, cursor } = this.#committed;
-    return { batches, cursor: { ...cursor } };
+    const { batches, cursor, adaptive } = this.#committed;
+    const replays = this.#options.config.kind === "adaptive";
+    return {
+      batches,
+      cursor: { ...cursor },
+      ...(replays && { adaptive: adaptiveToJson(adaptive) }),
+    };
+  }
+
+  observe({ answerLoss }: Readonly<Record<string, number | string>>): void {
+    const { kind, adaptive } = this.#options.config;
+    if (kind !== "adaptive" || typeof answerLoss !== "number") return;
+    this.#adaptive = observeLoss(this.#adaptive, answerLoss, adaptive);
+    this.#committed = { ...this.#committed, adaptive: this.#adaptive };
   }
 
   restore(state: JsonValue): void {
-    this.#goTo(parseState(state));
+    this.#goTo(parseState(state, this.#options.config));
   }
 
   #goTo(state: SourceState): void {
     this.#committed = state;
     this.#batches = state.batches;
     this.#cursor.restore(state.cursor);
+    this.#adaptive = state.adaptive;
   }
 
   async next(request: RolloutRequest): Promise<RolloutBatch> {
@@ -75,12 +107,11 @@ class DataRolloutSource implements RolloutSource {
     try {
       const orders = this.#takeOrders();
       const index = this.#batches++;
-      const behind = { batches: index + 1, cursor: this.#cursor.state };
-      const kinds = orders.map((order) => this.#kindOf(order, index, request.progress));
-      const write = () => this.#write(kinds, orders, request);
+      const cursor = this.#cursor.state;
+      const write = () => this.#write(index, orders, request);
       const { engine } = this.#options;
       const written = await (engine === undefined ? write() : engine.exclusive(write));
-      this.#committed = behind;
+      this.#committed = { batches: index + 1, cursor, adaptive: this.#adaptive };
       return {
         index,
         rollouts: written.rollouts,
@@ -96,20 +127,22 @@ class DataRolloutSource implements RolloutSource {
 
   skip(): void {
     this.#takeOrders();
-    this.#committed = { batches: ++this.#batches, cursor: this.#cursor.state };
+    this.#committed = {
+      batches: ++this.#batches,
+      cursor: this.#cursor.state,
+      adaptive: this.#adaptive,
+    };
   }
 
   #takeOrders(): RolloutOrder[] {
     const { config, rows } = this.#options;
     const orders: RolloutOrder[] = [];
-    while (orders.length < config.rows) {
+    // A pair is two rollouts of one order.
+    const count = config.kind === "pairs" ? config.rows / 2 : config.rows;
+    while (orders.length < count) {
       const { row, epoch } = this.#cursor.next();
       const { index, prompt, answer, teacher, teacherPrompt } = rows[row] as DataRow;
-      for (
-        let sample = 0;
-        sample < config.samplesPerPrompt && orders.length < config.rows;
-        sample++
-      ) {
+      for (let sample = 0; sample < config.samplesPerPrompt && orders.length < count; sample++) {
         orders.push({
           row: index,
           sample,
@@ -124,16 +157,97 @@ class DataRolloutSource implements RolloutSource {
     return orders;
   }
 
-  #kindOf(order: RolloutOrder, batch: number, progress: number): WritingKind {
+  #write(
+    index: number,
+    orders: readonly RolloutOrder[],
+    request: RolloutRequest,
+  ): Promise<WrittenRollouts> {
+    const { config } = this.#options;
+    const all = (kind: WritingKind) =>
+      this.#writeKinds(
+        orders.map(() => kind),
+        orders,
+        request,
+      );
+    switch (config.kind) {
+      case "mixed":
+        return this.#writeKinds(
+          orders.map((order) => this.#thrown(order, index, request.progress)),
+          orders,
+          request,
+        );
+      case "adaptive":
+        return this.#writeAdaptive(index, orders, request);
+      case "pairs":
+        return this.#writeKinds(
+          orders.flatMap(() => [config.otherwise, config.student]),
+          orders.flatMap((order) => [order, order]),
+          request,
+        );
+      default:
+        return all(config.kind);
+    }
+  }
+
+  /** What a coin says of an order: one per batch (GKD in TRL) or per row. */
+  #thrown(order: RolloutOrder, batch: number, progress: number): WritingKind {
     const { config, runSeed } = this.#options;
-    if (config.kind !== "mixed") return config.kind;
     const rngKey = config.coin === "batch" ? hash32([batch]) : rngKeyOfOrder(order);
     const uniform = uniformAt({ runSeed, rngKey, position: 0, stream: "coin" });
     return uniform < scheduleAt(config.lambda, progress) ? config.student : config.otherwise;
   }
 
+  async #writeAdaptive(
+    batch: number,
+    orders: readonly RolloutOrder[],
+    request: RolloutRequest,
+  ): Promise<WrittenRollouts> {
+    const { config, runSeed } = this.#options;
+    const at = { runSeed, rngKey: hash32([batch]), stream: "coin", index: REPLAY_COIN } as const;
+    const uniform = uniformAt({ ...at, position: 0 });
+    const { progress } = request;
+    const choice = chooseBatch(this.#adaptive, { uniform, progress }, config.adaptive);
+    if (choice === "replayed") {
+      const draw = (i: number): number => uniformAt({ ...at, position: i + 1 });
+      const texts = drawTexts(this.#adaptive, orders.length, draw);
+      return this.#writer.score(
+        texts.map((text) => this.#toRollout(text)),
+        request,
+      );
+    }
+    const kind = choice === "fresh" ? config.student : config.otherwise;
+    const written = await this.#writeKinds(
+      orders.map(() => kind),
+      orders,
+      request,
+    );
+    if (choice === "fresh") {
+      this.#adaptive = addTexts(this.#adaptive, written.rollouts, config.adaptive);
+    }
+    return written;
+  }
+
+  #toRollout(text: ReplayText): Rollout {
+    const row = this.#rowsByIndex.get(text.row);
+    if (row === undefined) {
+      throw new TandemError(
+        "FAILED_PRECONDITION",
+        `the replay has a text of row ${text.row}, which the training data has not any more; go on with the data of the run's beginning`,
+        { field: "data.train" },
+      );
+    }
+    const { prompt, teacher, teacherPrompt } = row;
+    return {
+      ...text,
+      prompt,
+      ...(teacher === undefined ? {} : { teacher }),
+      ...(teacherPrompt === undefined ? {} : { teacherPrompt }),
+      stats: NO_STATS,
+    };
+  }
+
   /** Rows of a kind are written together, one kind after the other. */
-  async #write(
+  async #writeKinds(
     kinds: readonly WritingKind[],
     orders: readonly RolloutOrder[],
     request: RolloutRequest,
@@ -162,11 +276,18 @@ function sumStats(rollouts: readonly Rollout[]): RolloutStats {
   );
 }
 
-function parseState(state: JsonValue): SourceState {
-  const { batches, cursor } = state as Record<string, JsonValue>;
+function parseState(state: JsonValue, config: RolloutConfig): SourceState {
+  const { batches, cursor, adaptive } = state as Record<string, JsonValue>;
   const { epoch, position } = (cursor ?? {}) as Record<string, JsonValue>;
   if (typeof batches !== "number" || typeof epoch !== "number" || typeof position !== "number") {
     throw new TandemError("DATA_LOSS", "the checkpoint's data cursor is damaged");
   }
-  return { batches, cursor: { epoch, position } };
+  return {
+    batches,
+    cursor: { epoch, position },
+    adaptive:
+      config.kind === "adaptive"
+        ? adaptiveFromJson(adaptive ?? null)
+        : initialAdaptive(config.adaptive),
+  };
 }

@@ -50,7 +50,7 @@ export class RolloutWriter {
     request: RolloutRequest,
   ): Promise<WrittenRollouts> {
     const written = await this.#responses(kind, orders, request);
-    const scored = await this.#score(written.rollouts, request);
+    const scored = await this.score(written.rollouts, request);
     return { ...scored, teacherWaitMs: written.teacherWaitMs + scored.teacherWaitMs };
   }
 
@@ -74,7 +74,8 @@ export class RolloutWriter {
     }
   }
 
-  #score(rollouts: readonly Rollout[], request: RolloutRequest): Promise<WrittenRollouts> {
+  /** Adds the teachers' signals that texts lack. */
+  score(rollouts: readonly Rollout[], request: RolloutRequest): Promise<WrittenRollouts> {
     const { teachers, engine, runSeed, config } = this.#options;
     const { concurrency } = config;
     return scoreRollouts(rollouts, { ...request, teachers, engine, runSeed, concurrency });

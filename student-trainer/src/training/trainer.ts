@@ -209,7 +209,9 @@ class Trainer {
     await this.#feed.settle();
     await publishWeights((await this.#mirror.sync()).weights);
     const { step } = this.#cursor;
-    const record: EvaluationRecord = { ...(await evaluate(step)), kind: "evaluation", step };
+    const measures = await evaluate(step);
+    this.#options.source.observe?.(measures);
+    const record: EvaluationRecord = { ...measures, kind: "evaluation", step };
     await this.#log.append(record);
     onEvaluation?.(record);
   }

@@ -125,6 +125,17 @@ describe("loadRunConfig", () => {
       [...SKD, "losses=[{name: minillm, mix: 0.2}]", "rollout.acceptance={mixture: 0.2}"],
       "losses[0]",
     ],
+    [
+      "an adaptive share without held-out answers",
+      [...SKD, "rollout.kind=adaptive", "training.evaluateEvery=5"],
+      "data.evaluation",
+    ],
+    [
+      "an adaptive share without evaluations",
+      [...SKD, "rollout.kind=adaptive", "data.evaluation=held.jsonl"],
+      "training.evaluateEvery",
+    ],
+    ["half a pair", [...SKD, "rollout.kind=pairs", "rollout.rows=7"], "rollout.rows"],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {
     it(`refuses ${what}`, () => {
