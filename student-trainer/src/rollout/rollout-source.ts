@@ -1,5 +1,6 @@
 import { performance } from "node:perf_hooks";
 
+import { unreachable } from "@tandem/shared/errors/invariant.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { hash32 } from "@tandem/shared/numeric/hash32.js";
 import { uniformAt } from "@tandem/shared/numeric/philox.js";
@@ -163,13 +164,8 @@ class DataRolloutSource implements RolloutSource {
     request: RolloutRequest,
   ): Promise<WrittenRollouts> {
     const { config } = this.#options;
-    const all = (kind: WritingKind) =>
-      this.#writeKinds(
-        orders.map(() => kind),
-        orders,
-        request,
-      );
-    switch (config.kind) {
+    const { kind } = config;
+    switch (kind) {
       case "mixed":
         return this.#writeKinds(
           orders.map((order) => this.#thrown(order, index, request.progress)),
@@ -184,8 +180,13 @@ class DataRolloutSource implements RolloutSource {
           orders.flatMap((order) => [order, order]),
           request,
         );
+      case "supervised":
+      case "sequence":
+      case "on-policy":
+      case "skd":
+        return this.#writer.write(kind, orders, request);
       default:
-        return all(config.kind);
+        return unreachable(kind);
     }
   }
 

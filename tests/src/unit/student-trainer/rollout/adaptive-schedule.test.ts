@@ -19,7 +19,9 @@ import { ToyRunner } from "../../../helpers/toy-runner.js";
 
 const config = adaptiveSchema.parse({ capacity: 2 });
 const text = (row: number) => ({
-  ...{ row, sample: 0, epoch: 0 },
+  row,
+  sample: 0,
+  epoch: 0,
   response: Uint32Array.of(row),
   authors: Uint8Array.of(0),
   finish: "length" as const,
@@ -95,7 +97,11 @@ function open(kind: "adaptive" | "pairs") {
 
 const textsOf = ({ rollouts }: RolloutBatch) =>
   rollouts.map(({ row, epoch, prompt, response, authors }) => ({
-    ...{ row, epoch, prompt: [...prompt], response: [...response], authors: [...authors] },
+    row,
+    epoch,
+    prompt: [...prompt],
+    response: [...response],
+    authors: [...authors],
   }));
 
 describe("adaptive rollouts", () => {
