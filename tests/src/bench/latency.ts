@@ -12,6 +12,7 @@ import { philox4x32 } from "@tandem/shared/numeric/philox.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
 import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
+import { spread } from "./spread.js";
 
 interface Options {
   readonly model: string;
@@ -189,10 +190,4 @@ function parseOptions(args: string[]): Options {
     runs: Number(values.runs),
     threads: Number(values.threads),
   };
-}
-
-function spread(values: readonly number[]) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))] as number;
-  return { median: at(0.5), p10: at(0.1), p90: at(0.9) };
 }

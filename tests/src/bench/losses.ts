@@ -10,6 +10,7 @@ import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
 import { listLosses } from "@tandem/student-trainer";
 import { buildLossGraph } from "@tandem/student-trainer/evaluate-loss/loss-graph.js";
 import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
+import { spread } from "./spread.js";
 
 interface Sizes {
   readonly vocabulary: number;
@@ -66,7 +67,11 @@ async function compare(timed: readonly Timed[], runs: number): Promise<object> {
       if (index >= 0) times[at]!.push(milliseconds);
     }
   }
-  const [milliseconds, forwardKl, plain] = times.map(median) as [number, number, number];
+  const [milliseconds, forwardKl, plain] = times.map((values) => spread(values).median) as [
+    number,
+    number,
+    number,
+  ];
   const rounded = (ratio: number) => Number(ratio.toFixed(2));
   const ratios = {
     ratio: rounded(milliseconds / forwardKl),
@@ -122,8 +127,4 @@ function valueOf(name: string): (_: unknown, at: number) => number {
     const x = 4 * Math.sin(0.7 * at) + 5 * Math.sin(0.0013 * at * at + at);
     return 0.02 * x ** 3 + (at % 5000 === 123 ? 20 : 0);
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

@@ -27,6 +27,7 @@ import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js
 import { TEACHER_DEFAULTS } from "@tandem/student-trainer/teacher/teacher-options.js";
 
 import { startLiveServer } from "../helpers/live-server.js";
+import { spread } from "./spread.js";
 
 const root = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const TEACHER_SAMPLING = { temperature: 0.2, topK: 0, topP: 0.5 };
@@ -88,7 +89,7 @@ export async function run(args: string[]): Promise<object> {
     const rates = await takeTurns(sides, setup);
     const fastest = Math.max(
       ...Object.entries(rates).flatMap(([name, { keptTokensPerSecond }]) =>
-        name === "tandem" ? [] : [keptTokensPerSecond],
+        name === "tandem" ? [] : [keptTokensPerSecond.median],
       ),
     );
     return {
@@ -102,7 +103,7 @@ export async function run(args: string[]): Promise<object> {
       threads: setup.threads,
       peerThreads: setup.peerThreads,
       ...rates,
-      ...(fastest > 0 && { ratio: (rates.tandem?.keptTokensPerSecond ?? 0) / fastest }),
+      ...(fastest > 0 && { ratio: (rates.tandem?.keptTokensPerSecond.median ?? 0) / fastest }),
     };
   } finally {
     for (const side of Object.values(sides)) await side.close();
@@ -321,17 +322,7 @@ function summary(results: readonly Written[]) {
   const total = (pick: (result: Written) => number) =>
     results.reduce((sum, result) => sum + pick(result), 0);
   return {
-    keptTokensPerSecond: median(rates),
-    min: Math.min(...rates),
-    max: Math.max(...rates),
+    keptTokensPerSecond: spread(rates),
     acceptance: total(({ accepted }) => accepted) / total(({ judged }) => judged),
   };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }

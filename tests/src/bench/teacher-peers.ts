@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { DivergenceMeter } from "@tandem/teacher-server/engine/process/divergence.js";
+import { spread } from "./spread.js";
 
 export interface PeerSetup {
   readonly dir: string;
@@ -124,14 +125,14 @@ export class TeacherPeers {
       return {
         name: kind.name,
         version,
-        positionsPerSecond: median(rates),
+        positionsPerSecond: spread(rates).median,
         min: Math.min(...rates),
         max: Math.max(...rates),
         ...(decoding.length > 0 && {
-          decodedPerSecond: median(decoding.map((seconds) => positions / seconds)),
+          decodedPerSecond: spread(decoding.map((seconds) => positions / seconds)).median,
         }),
         /** Ours over theirs, round by round. */
-        ratio: median(times.map(({ seconds }, i) => (1000 * seconds) / servedMs[i]!)),
+        ratio: spread(times.map(({ seconds }, i) => (1000 * seconds) / servedMs[i]!)).median,
         ...(divergence && { divergence }),
       };
     });
@@ -193,8 +194,4 @@ function divergenceOf(reference: Float32Array, laws: Float32Array, length: numbe
 
 function scriptPath(name: string): string {
   return fileURLToPath(new URL(`../../peers/${name}`, import.meta.url));
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

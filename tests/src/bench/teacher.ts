@@ -21,6 +21,7 @@ import { Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 import { startLiveServer } from "../helpers/live-server.js";
 import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
 import type { BareSetup, BareTimes } from "./teacher-child.js";
+import { spread } from "./spread.js";
 import { TeacherPeers } from "./teacher-peers.js";
 
 /** Positions per run of the head inside the server (`head-runner.ts`). */
@@ -141,7 +142,7 @@ async function measure({
     barePositionsPerSecond: rate(floor),
     bareBodyPositionsPerSecond: rate(bodyOnly),
     ratioToBare: spread(ratios),
-    ratioToBareBody: median(served.map((ms, i) => (bodyOnly[i] as number) / ms)),
+    ratioToBareBody: spread(served.map((ms, i) => (bodyOnly[i] as number) / ms)),
     // Processor time of both sides, for machines that others use at the same time (Linux only).
     ...(cpuRatios.every(Number.isFinite) && { cpuTimeRatioToBare: spread(cpuRatios) }),
     peers: peers.summary(positions, served),
@@ -275,17 +276,4 @@ function describe(client: TeacherClient): Promise<DescribeResponse__Output> {
       error === null && value !== undefined ? resolve(value) : reject(error),
     ),
   );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
-}
-
-function spread(values: readonly number[]): {
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-} {
-  return { median: median(values), min: Math.min(...values), max: Math.max(...values) };
 }
