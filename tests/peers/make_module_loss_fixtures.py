@@ -12,6 +12,8 @@ import pathlib
 import torch
 from safetensors.torch import save_file
 
+from make_loss_fixtures import pearson, soft_rank
+
 OUT = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "losses"
 N, D_T = 6, 24
 
@@ -105,7 +107,21 @@ def swing(case, options):
     return torch.stack(rows)
 
 
+def cmkd(case, options):
+    rows = []
+    for u, v in zip(case.u, case.v):
+        union = sorted(set(best(u, options["k"])) | set(best(v.detach(), options["k"])))
+        standard = lambda x: (x - x.mean()) / (x.var(unbiased=False) + 1e-6).sqrt()
+        a, b = standard(u[union]), standard(v[union])
+        strength = options.get("strength", 0.5)
+        h = torch.distributions.Categorical(logits=u).entropy() / torch.tensor(float(len(u))).log()
+        rows.append(h * (1 - pearson(soft_rank(a, strength), soft_rank(b, strength))) + (1 - h) * (1 - pearson(a, b)))
+    return torch.stack(rows)
+
+
 CASES = [
+    (cmkd, {"k": 4}),
+    (cmkd, {"k": 6, "dense": True, "strength": 1.5}),
     (okd, {"topK": 4, "rank": 3}),
     (okd, {"dense": True, "rank": 2, "labels": 0.3, "towardsStudent": 0.7, "anchor": 2}),
     (dac_kl, {"topK": 5, "features": 4, "hidden": 3}),

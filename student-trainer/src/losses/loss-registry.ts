@@ -7,6 +7,8 @@ import { generalizedJsd } from "./generalized-jsd.js";
 import { adakd } from "./adakd.js";
 import { akl } from "./akl.js";
 import { atkd } from "./atkd.js";
+import { cesKd } from "./ces-kd.js";
+import { cmkd } from "./cmkd.js";
 import { continuationKd } from "./continuation-kd.js";
 import { ctkd } from "./ctkd.js";
 import { dacKl } from "./dac-kl.js";
@@ -29,6 +31,7 @@ import { skewReverseKl } from "./skew-reverse-kl.js";
 import { spanProducts } from "./span-products.js";
 import { speckd } from "./speckd.js";
 import { swing } from "./swing.js";
+import { teacherMixture } from "./teacher-mixture.js";
 import { totalVariation } from "./total-variation.js";
 import { truncatedForwardKl } from "./truncated-forward-kl.js";
 import { uld } from "./uld.js";
@@ -107,6 +110,9 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(swing),
   entry(okd),
   entry(gold),
+  entry(teacherMixture),
+  entry(cesKd),
+  entry(cmkd),
   entry(hiddenStates),
   entry(hiddenRelations),
   entry(kdNas),
