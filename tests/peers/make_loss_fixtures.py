@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 OUT = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "losses"
-IMPOSSIBLE = -100.0  # nats that a student pays per unit of mass where the teacher has none
+IMPOSSIBLE = -100.0  # a teacher's log-probability counts as at least so much
 INF = torch.inf
 
 
@@ -31,7 +31,7 @@ def case_logits(vocabulary, generator):
 
 
 def finite(logarithm):
-    return torch.where(torch.isinf(logarithm), torch.full_like(logarithm, IMPOSSIBLE), logarithm)
+    return logarithm.clamp(min=IMPOSSIBLE)
 
 
 def best(logits, k):
@@ -53,7 +53,8 @@ def merged(logits, ids):
 
 
 def kl(log_a, log_b):
-    return (log_a.exp() * (finite(log_a) - finite(log_b))).sum(-1)
+    """Where b is the teacher, it comes bounded; a has no mass where that would matter."""
+    return (log_a.exp() * (finite(log_a) - log_b)).sum(-1)
 
 
 def laws(u, v, options):
@@ -64,10 +65,42 @@ def laws(u, v, options):
 
 def divergence_of(u, v, options, name):
     log_p, log_q = laws(u, v, options)
-    return kl(log_p, log_q) if name == "forward-kl" else kl(log_q, log_p)
+    return kl(log_p, log_q) if name == "forward-kl" else kl(log_q, finite(log_p))
 
 
 # ── divergences ──
+
+
+def forward_kl(case):
+    return divergence_of(case.u, case.v, case.options, "forward-kl")
+
+
+def reverse_kl(case):
+    return divergence_of(case.u, case.v, case.options, "reverse-kl")
+
+
+def generalized_jsd(case):
+    log_p, log_q = laws(case.u, case.v, case.options)
+    beta = case.options.get("beta", 0.5)
+    mixture = (beta * finite(log_p).exp() + (1 - beta) * log_q.exp()).log()
+    of_p, of_q = (log_p.exp() * (finite(log_p) - mixture)).sum(-1), (log_q.exp() * (log_q - mixture)).sum(-1)
+    return beta * of_p + (1 - beta) * of_q
+
+
+def distillm_2(case):
+    """Whose text a row is decides; the α of the whole text from the mean log-probabilities of its tokens."""
+    options = dict(case.options)
+    alpha, balance, anchor = options.get("alpha", 0.1), options.get("balance", 1.0), options.get("anchor", 0.0)
+    own = case.by_student.bool()
+    if anchor > 0:
+        mean = lambda logits: at_target(logits.detach().log_softmax(-1), case.targets).mean().exp()
+        gap = mean(case.u) - mean(case.v)
+        if own.double().mean() > 0.5:
+            gap = -gap
+        alpha = (1 - (1 - alpha) * anchor / (gap + 1e-5)).clamp(0.01, alpha).item()
+    parts = Case({**options, "alpha": alpha, "detachMixture": True}, case.__dict__)
+    parts.options = {**options, "alpha": alpha, "detachMixture": True}
+    return torch.where(own, balance * skew_reverse_kl(parts), (2 - balance) * skew_forward_kl(parts))
 
 
 def skew_forward_kl(case):
@@ -108,7 +141,7 @@ def akl(case):
         head_gap = gap[head].sum()
         total = gap.sum()
         share = head_gap / total if total > 1e-12 else torch.tensor(0.5).double()
-        values.append(share * kl(lp, lq) + (1 - share) * kl(lq, lp))
+        values.append(share * kl(lp, lq) + (1 - share) * kl(lq, finite(lp)))
     return torch.stack(values)
 
 
@@ -122,7 +155,12 @@ def pearson(x, y):
 
 def dist(case):
     log_p, log_q = laws(case.u, case.v, case.options)
-    return torch.stack([1 - pearson(q, p) for p, q in zip(log_p.exp(), log_q.exp())])
+    p, q = log_p.exp(), log_q.exp()
+    value = case.options.get("between", 1.0) * torch.stack([1 - pearson(q_row, p_row) for p_row, q_row in zip(p, q)])
+    if case.options.get("within"):
+        columns = torch.stack([pearson(q[:, id], p[:, id]) for id in range(p.shape[1])])
+        value = value + case.options["within"] * (1 - columns.mean())
+    return value
 
 
 def uld(case):
@@ -193,8 +231,8 @@ def atkd(case):
         mass = lambda logs: torch.stack([torch.logsumexp(logs[group], 0) for group in groups])
         others_p, others_q = mass(log_p), mass(log_q)
         pair = lambda logs, others: torch.stack([logs[target], others.logsumexp(0)])
-        pairs = [pair(log_p, others_p), pair(log_q, others_q)]
-        others = [others_p.log_softmax(-1), others_q.log_softmax(-1)]
+        pairs = [finite(pair(log_p, others_p)), pair(log_q, others_q)]
+        others = [finite(others_p.log_softmax(-1)), others_q.log_softmax(-1)]
         if options.get("direction") == "reverse":
             pairs, others = pairs[::-1], others[::-1]
         rows.append((1 - log_p[target].exp(), kl(*pairs), kl(*others)))
@@ -207,6 +245,11 @@ def atkd(case):
 
 def speckd(case):
     options = case.options
+    if options.get("acceptance") == "ratio":
+        log_p, log_q = (at_target(x.detach().log_softmax(-1), case.targets) for x in (case.u, case.v))
+        weight = (log_p - log_q).exp().clamp(max=1)
+        value = divergence_of(case.u, case.v, options, options.get("divergence", "forward-kl"))
+        return weight * len(weight) / weight.sum() * value
     proposal = case.targets if options.get("proposal") == "token" else best(case.v.detach(), 1)[:, 0]
     rank = (case.u > at_target(case.u, proposal)[:, None]).sum(-1)
     if options.get("proposal") != "token":  # ties: by place in the list
@@ -227,7 +270,7 @@ def adakd(case):
     temperature = options.get("temperature", 1.0) * torch.exp(-c * torch.tanh((score / score[selected].median()).log()))
     log_p = (case.u / temperature[:, None]).log_softmax(-1)
     log_q = (case.v / temperature[:, None]).log_softmax(-1)
-    value = kl(log_p, log_q) if options.get("divergence") == "forward-kl" else kl(log_q, log_p)
+    value = kl(log_p, log_q) if options.get("divergence") == "forward-kl" else kl(log_q, finite(log_p))
     return torch.where(selected, temperature**2 * value * len(score) / count, value * 0)
 
 
@@ -258,8 +301,27 @@ def solve_temperatures(u, v, tau, floor):
     return tau + low, tau - low
 
 
+def dtkd_of_a_list(case):
+    """Temperatures without a gradient from the whole laws, divergences over the list and the rest."""
+    options = case.options
+    tau, alpha, beta = options.get("temperature", 4.0), options.get("alpha", 3.0), options.get("beta", 1.0)
+    floor = options.get("floor", 0.25) * tau
+    ids = best(case.u, options["topK"])
+    values = []
+    for row, (u, v) in enumerate(zip(case.u, case.v)):
+        x, y = u.max() - u.mean(), (v.max() - v.mean()).detach()
+        flat = not torch.isfinite(x + y) or x + y < 1e-6
+        t_teacher, t_student = (tau, tau) if flat else ((2 * z / (x + y) * tau).clamp(min=floor) for z in (x, y))
+        own = ids[row : row + 1]
+        at = lambda a, b: kl(merged(u[None] / a, own), merged(v[None] / b, own))[0]
+        values.append(alpha * t_teacher * t_student * at(t_teacher, t_student) + beta * tau**2 * at(tau, tau))
+    return torch.stack(values)
+
+
 def dtkd(case):
     options = case.options
+    if options.get("dense") is False:
+        return dtkd_of_a_list(case)
     tau, alpha, beta = options.get("temperature", 4.0), options.get("alpha", 3.0), options.get("beta", 1.0)
     mode, floor = options.get("mode", "detached"), options.get("floor", 0.25) * options.get("temperature", 4.0)
     shift = centred if options.get("centred", True) else (lambda logits: logits)
@@ -397,6 +459,15 @@ def cases(vocabulary):
         yield uld, at
         yield atkd, at
     yield skew_forward_kl, {"dense": True, "alpha": 0.5, "temperature": 2.5}
+    yield forward_kl, {"dense": True, "temperature": 0.5}
+    yield reverse_kl, {"dense": True, "temperature": 0.5}
+    yield generalized_jsd, {"topK": 4, "beta": 0.9}
+    yield distillm_2, {"topK": 4, "alpha": 0.2, "balance": 1.5}
+    yield distillm_2, {"dense": True, "anchor": 0.002}
+    yield dist, {"dense": True, "between": 0.5, "within": 2}
+    yield dtkd, {"dense": False, "topK": 5, "temperature": 2, "alpha": 1, "beta": 0.5}
+    yield dtkd, {"dense": False, "topK": 3, "beta": 0, "temperature": 2}
+    yield speckd, {"topK": 6, "proposal": "token", "acceptance": "ratio"}
     yield skew_reverse_kl, {"topK": 4, "alpha": 0.3, "detachMixture": True}
     yield akl, {"topK": 4, "mu": 0.9, "temperature": 2.5}
     yield rs_kd, {"draws": 12}
@@ -462,6 +533,12 @@ def large_cases():
         yield method, {"topK": 64}
     for method in (skew_reverse_kl, akl):
         yield method, {"dense": True}
+    for method in (forward_kl, reverse_kl, generalized_jsd, distillm_2):
+        yield method, {"topK": 64}
+    for method in (forward_kl, reverse_kl, generalized_jsd, skew_forward_kl, total_variation, dist, atkd, distillm_2):
+        yield method, {"dense": True}
+    yield dtkd, {"dense": False, "topK": 64}
+    yield ctkd, {"initial": 0.3, "reversal": -0.5, "range": 3}
     yield uld, {"topK": 64}
     yield truncated_forward_kl, {"topK": 64}
     yield ranking, {"k": 5}

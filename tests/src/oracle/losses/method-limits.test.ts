@@ -101,9 +101,20 @@ const EVERY: readonly MethodChoice[] = listLosses().flatMap(({ name, options }) 
   return [{ loss: name, options: small }, ...dense, ...operators, ...modes];
 });
 
+/** Variants that other options switch on. */
+const VARIANTS: readonly MethodChoice[] = [
+  { loss: "dtkd", options: { dense: false, topK: 4 } },
+  { loss: "dist", options: { dense: true, within: 1 } },
+  { loss: "ctkd", options: { instance: true } },
+  { loss: "adakd", options: { controlled: true } },
+  { loss: "speckd", options: { topK: 4, proposal: "token", acceptance: "ratio" } },
+  { loss: "distillm-2", options: { topK: 4, anchor: 0.1 } },
+  { loss: "skew-reverse-kl", options: { topK: 4, detachMixture: true } },
+];
+
 describe("every loss", () => {
   const extreme = extremeRows();
-  for (const choice of EVERY) {
+  for (const choice of [...EVERY, ...VARIANTS]) {
     it(`stays finite at extremes: ${choice.loss} ${JSON.stringify(choice.options)}`, async () => {
       const at = { vocabulary, ...extreme, engine: "onnx" } as const;
       const { perToken, gradient } = await evaluateRows(choice, at);
