@@ -11,7 +11,7 @@ import { evaluateStudent } from "../evaluation/evaluate-student.js";
 import { LossSet, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
 import { createDegradedSource } from "../rollout/degraded-source.js";
-import { usesStudent } from "../rollout/rollout-config.js";
+import { usesStudent, writingKinds } from "../rollout/rollout-config.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { teacherNamed, type RolloutTeacher } from "../rollout/teacher-pool.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
@@ -74,6 +74,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
       checkTeacherLimits(description, {
         requirements: requirementsOf(losses.requirement(0), name, config),
         rollout: config.rollout,
+        drafts: writingKinds(config.rollout).includes("skd"),
         longestRow,
       });
     }

@@ -7,7 +7,9 @@ import type { TeacherDescription } from "./teacher-description.js";
 export interface PlannedUse {
   /** Each of them may be asked. */
   readonly requirements: readonly TeacherRequirement[];
-  readonly rollout: Pick<RolloutConfig, "kind" | "blockLength" | "concurrency">;
+  readonly rollout: Pick<RolloutConfig, "blockLength" | "concurrency">;
+  /** Does the teacher judge drafts? */
+  readonly drafts: boolean;
   /** Tokens of the longest sequence, response included. */
   readonly longestRow: number;
 }
@@ -15,8 +17,8 @@ export interface PlannedUse {
 /** Compares what a run will ask for with what the teacher allows, before the first step.
  * @throws TandemError INVALID_ARGUMENT naming the option and the limit. */
 export function checkTeacherLimits(
-  { limits, contextLength, vocabSize, layers, model }: TeacherDescription,
-  { requirements, rollout, longestRow }: PlannedUse,
+  { limits, contextLength, vocabSize, layers, model, signalParts }: TeacherDescription,
+  { requirements, rollout, drafts, longestRow }: PlannedUse,
 ): void {
   const within = (value: number, limit: number | undefined, field: string, what: string): void => {
     if (limit === undefined || limit === 0 || value <= limit) return;
@@ -27,6 +29,15 @@ export function checkTeacherLimits(
     );
   };
   for (const requirement of requirements) {
+    const missing = partsOf(requirement).filter((part) => !signalParts.includes(part));
+    // A server that does not say gives whatever it is asked for, or refuses by itself.
+    if (signalParts.length > 0 && missing.length > 0) {
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `losses: they need ${missing.join(", ")} of the signal, teacher "${model}" gives ${signalParts.join(", ")}; choose another loss, or options with which it needs less`,
+        { field: "losses" },
+      );
+    }
     const { spec, studentTopK } = requirement;
     within(spec.topK, vocabSize, "losses.topK", "ids per position (the vocabulary's size)");
     within(spec.topK, limits?.maxTopK, "losses.topK", "ids per position");
@@ -36,7 +47,24 @@ export function checkTeacherLimits(
     within(Math.max(0, ...spec.hiddenLayers), layers, "losses", "as hidden layer");
   }
   within(longestRow, contextLength, "rollout.maxResponse", "positions per sequence");
-  if (rollout.kind !== "skd") return;
+  if (!drafts) return;
   within(rollout.blockLength, limits?.maxDraftTokens, "rollout.blockLength", "drafts per block");
   within(rollout.concurrency, limits?.maxSequences, "rollout.concurrency", "open sequences");
+}
+
+/** Parts of the signal, by the names that `Describe` uses. */
+function partsOf(requirement: TeacherRequirement): readonly string[] {
+  const { spec, studentTopK } = requirement;
+  const asked: Readonly<Record<string, boolean>> = {
+    top: spec.topK > 0,
+    lse: spec.lse,
+    taus: tauCount(requirement) > 0,
+    token: spec.token,
+    at: studentTopK > 0,
+    moments: spec.moments,
+    draws: spec.draws > 0,
+    dense: spec.dense !== "none",
+    hidden: spec.hiddenLayers.length > 0,
+  };
+  return Object.keys(asked).filter((part) => asked[part]);
 }

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
+import {
+  checkTeacherLimits,
+  type PlannedUse,
+} from "@tandem/student-trainer/teacher/check-limits.js";
+import type { TeacherDescription } from "@tandem/student-trainer/teacher/teacher-description.js";
+
+const ALL_PARTS = ["top", "lse", "taus", "token", "at", "moments", "draws", "dense", "hidden"];
+
+/** What the check reads of a description. */
+function teacher(change: object = {}): TeacherDescription {
+  const limits = { maxTopK: 64, maxTaus: 1, maxDraws: 8, maxAtIds: 4, maxDraftTokens: 8 };
+  const known = { model: "big", vocabSize: 100, contextLength: 50, layers: 4 };
+  return { ...known, signalParts: ALL_PARTS, limits, ...change } as unknown as TeacherDescription;
+}
+
+const plan = (loss: object, change: Partial<PlannedUse> = {}): PlannedUse => ({
+  requirements: [new LossSet(lossesSchema.parse([loss])).requirement(0)],
+  rollout: { blockLength: 8, concurrency: 4 },
+  drafts: true,
+  longestRow: 50,
+  ...change,
+});
+
+describe("checkTeacherLimits", () => {
+  it("passes what fits", () => {
+    checkTeacherLimits(teacher(), plan({ name: "forward-kl", topK: 64, temperature: 2 }));
+    checkTeacherLimits(teacher({ signalParts: [] }), plan({ name: "forward-kl", dense: true }));
+  });
+
+  for (const [what, planned, change, message] of [
+    ["a list over the limit", plan({ name: "forward-kl", topK: 65 }), {}, /65 ids .* allows 64/],
+    [
+      "a list over the vocabulary",
+      plan({ name: "forward-kl", topK: 101 }),
+      { limits: {} },
+      /101 ids per position \(the vocabulary's size\)/,
+    ],
+    [
+      "all logits of a teacher that gives none",
+      plan({ name: "forward-kl", dense: true }),
+      { signalParts: ["top", "lse", "token"] },
+      /they need dense of the signal, teacher "big" gives top, lse, token; choose another loss/,
+    ],
+    [
+      "ids of the student's own",
+      plan({ name: "dpkd" }),
+      { signalParts: ["top", "lse"] },
+      /they need at of/,
+    ],
+    ["a longer text", plan({ name: "forward-kl" }, { longestRow: 51 }), {}, /51 positions/],
+    [
+      "longer blocks",
+      plan({ name: "forward-kl" }, { rollout: { blockLength: 9, concurrency: 4 } }),
+      {},
+      /9 drafts per block/,
+    ],
+  ] as const) {
+    it(`refuses ${what}`, () => {
+      assert.throws(() => checkTeacherLimits(teacher(change), planned), {
+        code: "INVALID_ARGUMENT",
+        message,
+      });
+    });
+  }
+});
