@@ -45,7 +45,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   const tls = createTls(config, logger);
   const modelDir = await resolveModel(config.model);
   const modelName = config.servedModelName === "" ? basename(config.model) : config.servedModelName;
-  const calls = new CallRegistry();
+  const calls = new CallRegistry(config.maxStreams);
   const gate = createGate(config, logger, calls);
   const audit = config.auditLog === "" ? undefined : new AuditLog(config.auditLog, logger);
   const metrics = createMetrics(() => ({ service, engine, calls }));
@@ -67,6 +67,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     stepObserver: metrics,
     callObserver: metrics.observer(),
     store,
+    serverBytes: process.memoryUsage.rss(),
   });
   const grpc = new GrpcServer({
     handlers: createTeacherHandlers({
@@ -99,6 +100,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     tls,
     gate,
   });
+  let unusable: TandemError | undefined;
   const engine: EngineClient = new EngineClient({
     settings: {
       modelDir,
@@ -115,6 +117,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
         service.engineUp(description);
       } catch (caught) {
         const error = TandemError.from(caught);
+        unusable = error;
         logger.fatal({ event: "engine.unusable", code: error.code }, error.message);
         service.engineDown(error);
       }
@@ -143,6 +146,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     await grpc.listen(config.host, config.port);
     await http.listen(config.host, config.httpPort);
     description = await engine.start();
+    if (unusable !== undefined) throw unusable;
     metrics.setModelInfo({
       model: modelName,
       version: SERVER_VERSION,
@@ -216,6 +220,9 @@ function createMetrics(sources: () => MetricSources): Metrics {
     coalescedItems: () => sources().service.loop?.coalescedJobs ?? 0,
     storeMemoryBytes: () => sources().service.storeMemoryBytes,
     prefixEvictions: () => sources().service.prefixes?.evictions ?? 0,
+    itemBytes: () => sources().service.admission?.usedBytes ?? 0,
+    itemLimitBytes: () => sources().service.admission?.limitBytes ?? 0,
+    queuedPositions: () => sources().service.admission?.queuedPositions ?? 0,
     engineRestarts: () => sources().engine.restarts,
     engineUp: () => sources().engine.up,
   });

@@ -1,9 +1,12 @@
+import { totalmem } from "node:os";
 import type { DescribeResponse } from "@tandem/proto/gen/tandem/v1/DescribeResponse.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { kvBlockBytes } from "@tandem/shared/inference/kv-blocks.js";
 import { kvBytes } from "@tandem/shared/inference/kv-shape.js";
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import { Admission } from "./admission/admission.js";
+import { planRequestBytes } from "./admission/memory-plan.js";
 import type { ServerLimits } from "./admission/server-limits.js";
 import { drainingError, type CallContext, type CallObserver } from "./calls/call-context.js";
 import type { ServerConfig } from "./cli/server-config.js";
@@ -33,6 +36,8 @@ export interface TeacherServiceOptions {
   readonly stepObserver: StepObserver;
   readonly callObserver: CallObserver;
   readonly store: SignalStore | undefined;
+  /** Memory of this process before it serves anybody. */
+  readonly serverBytes: number;
 }
 
 /** The teacher behind the gRPC handlers: scheduler, KV account and step loop around whatever computes steps. */
@@ -57,6 +62,10 @@ export class TeacherService {
 
   get loop(): StepLoop | undefined {
     return this.#loop;
+  }
+
+  get admission(): Admission | undefined {
+    return this.#context?.admission;
   }
 
   get pool(): KvPool | undefined {
@@ -133,7 +142,7 @@ export class TeacherService {
         maxTaus: limits.maxTaus,
         maxDraws: limits.maxDraws,
         maxAtIds: limits.maxAtIds,
-        maxDenseBytes: limits.maxDenseBytes,
+        maxDenseBytes: Math.min(limits.maxDenseBytes, this.context().admission.limitBytes),
         maxDraftTokens: limits.maxDraftTokens,
         maxSequences: limits.maxSequences,
         maxItemsInFlight: limits.maxItemsInFlight,
@@ -143,14 +152,29 @@ export class TeacherService {
     };
   }
 
+  #createAdmission(engine: EngineDescription): Admission {
+    const { config, clock, logger, serverBytes } = this.#options;
+    const machineBytes = Math.min(totalmem(), process.constrainedMemory() || Infinity);
+    const limitBytes = planRequestBytes({
+      limitBytes: config.memoryLimit,
+      machineBytes,
+      serverBytes,
+      kvBytes: config.kvCacheMemoryBytes + prefixBytes(config),
+      maxBatchTokens: config.maxNumBatchedTokens,
+      maxTaus: config.maxTaus,
+      engine,
+    });
+    logger.info({ event: "memory.planned", requestBytes: limitBytes }, "memory for items");
+    return new Admission({ limitBytes, maxQueueMs: config.maxQueueMs, clock });
+  }
+
   #build(description: EngineDescription): void {
     const { config, clock, logger, run, stepObserver, callObserver, store } = this.#options;
     const pool = new KvPool({
       limitBytes: config.kvCacheMemoryBytes,
       cacheBytes: (maxLength) => kvBytes(description, maxLength),
     });
-    const prefixBytes = config.enablePrefixCaching ? config.prefixCacheMemoryBytes : 0;
-    const prefixes = new PrefixTree(Math.floor(prefixBytes / kvBlockBytes(description)));
+    const prefixes = new PrefixTree(Math.floor(prefixBytes(config) / kvBlockBytes(description)));
     const scheduler = new Scheduler(
       {
         maxBatchTokens: config.maxNumBatchedTokens,
@@ -161,7 +185,14 @@ export class TeacherService {
       pool,
       prefixes,
     );
-    const loop = new StepLoop({ scheduler, run, clock, logger, observer: stepObserver });
+    const admission = this.#createAdmission(description);
+    const observer: StepObserver = {
+      onStep: (step, result, elapsedMs) => {
+        admission.onStep(result.computedPositions, elapsedMs);
+        stepObserver.onStep(step, result, elapsedMs);
+      },
+    };
+    const loop = new StepLoop({ scheduler, run, clock, logger, observer });
     this.#pool = pool;
     this.#prefixes = prefixes;
     this.#loop = loop;
@@ -175,6 +206,7 @@ export class TeacherService {
         vocabSize: description.vocabSize,
       },
       store,
+      admission,
       clock,
       logger,
       observer: callObserver,
@@ -192,6 +224,7 @@ function toLimits(config: ServerConfig, description: EngineDescription): ServerL
     vocabSize: description.vocabSize,
     contextLength: description.contextLength,
     layers: description.layers,
+    hiddenSize: description.hiddenSize,
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxTopK: config.maxLogprobs,
     maxTaus: config.maxTaus,
@@ -204,6 +237,10 @@ function toLimits(config: ServerConfig, description: EngineDescription): ServerL
     maxItemsInFlight: config.maxItemsInFlight,
     maxCachedLength: longestCached(config.kvCacheMemoryBytes, description),
   };
+}
+
+function prefixBytes(config: ServerConfig): number {
+  return config.enablePrefixCaching ? config.prefixCacheMemoryBytes : 0;
 }
 
 /** The longest sequence whose cache fits into the pool when it is alone. */

@@ -3,6 +3,8 @@ export interface ServerLimits {
   readonly vocabSize: number;
   readonly contextLength: number;
   readonly layers: number;
+  /** D. */
+  readonly hiddenSize: number;
   readonly maxMessageBytes: number;
   readonly maxTopK: number;
   readonly maxTaus: number;

@@ -1,6 +1,7 @@
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Admission } from "../admission/admission.js";
 import type { ServerLimits } from "../admission/server-limits.js";
 import type { Budget } from "../auth/budget.js";
 import type { ClientIdentity } from "../auth/identity.js";
@@ -38,6 +39,7 @@ export interface CallContext {
   readonly teacher: TeacherIdentity;
   /** Finished signals; absent when none is configured. */
   readonly store: SignalStore | undefined;
+  readonly admission: Admission;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: CallObserver;
@@ -62,7 +64,8 @@ export interface CallStream<M> {
   readonly deadlineMs: number;
   /** Whether the client leaves unread what it was sent. */
   readonly isCongested: () => boolean;
-  readonly send: (message: M) => void;
+  /** `sizeBytes`: of its arrays, about. */
+  readonly send: (message: M, sizeBytes: number) => void;
   /** Everything asked for on a half-closed stream has been answered. */
   readonly end: () => void;
   /** Ends the stream with a status. */

@@ -9,6 +9,8 @@ import {
   type ValidPrompt,
 } from "../admission/admit-generate.js";
 import { NO_USAGE, type JobUsage } from "../scheduler/job.js";
+import type { Ticket } from "../admission/admission.js";
+import { promptDemand } from "../admission/demand.js";
 import type { JobProgress } from "../scheduler/scheduler.js";
 import { itemDeadline, type CallContext, type CallStream, type LiveCall } from "./call-context.js";
 import { Outbox } from "./outbox.js";
@@ -22,6 +24,7 @@ export interface GenerateAnswers {
 }
 
 interface Writing {
+  readonly ticket: Ticket;
   readonly generation: ValidGeneration;
   readonly prompt: ValidPrompt;
   readonly cache: number;
@@ -54,15 +57,23 @@ export class GenerateCall implements LiveCall {
   /** Begins to write.
    * @throws TandemError for faults of the whole call. */
   begin(request: GenerateRequest__Output): void {
-    const { limits, clock } = this.#context;
+    const { limits, clock, admission } = this.#context;
     const { budget } = this.#stream;
     const generation = admitGeneration(request, limits);
     this.#deadlineMs = itemDeadline(clock.now(), generation.timeoutMs, this.#stream.deadlineMs);
     for (const item of request.items) {
       try {
         const prompt = admitPrompt(item, generation, limits);
-        budget.admit(prompt.prompt.length);
-        this.#beginOne(prompt, generation);
+        const deadlineMs = this.#deadlineMs;
+        const demand = promptDemand(prompt, generation, { limits, deadlineMs });
+        const ticket = admission.admit(demand);
+        try {
+          budget.admit(prompt.prompt.length);
+        } catch (error) {
+          ticket.release();
+          throw error;
+        }
+        this.#beginOne(prompt, generation, ticket);
       } catch (caught) {
         this.#refuse(item.sequence, TandemError.from(caught));
       }
@@ -72,6 +83,7 @@ export class GenerateCall implements LiveCall {
 
   close(): void {
     for (const writing of this.#writing) {
+      writing.ticket.release();
       this.#context.loop.cancel(writing.job);
       this.#context.pool.free(writing.cache);
     }
@@ -85,10 +97,11 @@ export class GenerateCall implements LiveCall {
 
   expireLeases(): void {}
 
-  #beginOne(prompt: ValidPrompt, generation: ValidGeneration): void {
+  #beginOne(prompt: ValidPrompt, generation: ValidGeneration, ticket: Ticket): void {
     const tokens = new Uint32Array(prompt.prompt.length + generation.maxResponse);
     tokens.set(prompt.prompt);
     const writing = {
+      ticket,
       generation,
       prompt,
       cache: this.#context.nextCache(),
@@ -179,6 +192,7 @@ export class GenerateCall implements LiveCall {
 
   #forget(writing: Writing): void {
     this.#writing.delete(writing);
+    writing.ticket.release();
     this.#context.pool.free(writing.cache);
     this.#endIfDone();
   }

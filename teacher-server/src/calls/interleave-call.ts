@@ -5,6 +5,8 @@ import type { Draft__Output } from "@tandem/proto/gen/tandem/v1/Draft.js";
 import type { InterleaveRequest__Output } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
 import type { Open__Output } from "@tandem/proto/gen/tandem/v1/Open.js";
 import type { Verdict } from "@tandem/proto/gen/tandem/v1/Verdict.js";
+import type { Ticket } from "../admission/admission.js";
+import { draftDemand, openDemand, wishBytes } from "../admission/demand.js";
 import { admitDraft, admitOpen } from "../admission/admit-interleave.js";
 import type { ValidDraft } from "../admission/valid-interleave.js";
 import type { JobProgress } from "../scheduler/scheduler.js";
@@ -40,6 +42,10 @@ export class InterleaveCall implements LiveCall {
   readonly #deadlines = new WeakMap<ValidDraft, number>();
   /** Sessions whose response was not empty when they were opened. */
   readonly #reopened = new WeakSet<OpenSession>();
+  /** What a sequence takes as long as it is open: itself, and the drafts that it may be asked about again. */
+  readonly #held = new Map<OpenSession, Ticket[]>();
+  /** What an unanswered draft takes. */
+  readonly #tickets = new WeakMap<ValidDraft, Ticket>();
   #unansweredDrafts = 0;
   #inputEnded = false;
   #draining = false;
@@ -94,15 +100,22 @@ export class InterleaveCall implements LiveCall {
     this.#context.assertAccepting();
     const open = admitOpen(raw, this.#context.limits);
     const { budget } = this.#stream;
-    budget.admit(open.prompt.length + open.response.length);
-    budget.openSequence();
+    const ticket = this.#context.admission.admit(openDemand(open));
     let opened: OpenSession;
     try {
-      opened = this.#sessions.open(open, this.#context.nextCache(), this.#context.clock.now());
+      budget.admit(open.prompt.length + open.response.length);
+      budget.openSequence();
+      try {
+        opened = this.#sessions.open(open, this.#context.nextCache(), this.#context.clock.now());
+      } catch (error) {
+        budget.closeSequence();
+        throw error;
+      }
     } catch (error) {
-      budget.closeSequence();
+      ticket.release();
       throw error;
     }
+    this.#held.set(opened, [ticket]);
     if (open.response.length > 0) this.#reopened.add(opened);
     this.#context.observer.onSessions(1);
     this.#fillAhead(opened);
@@ -153,8 +166,18 @@ export class InterleaveCall implements LiveCall {
     }
     const now = this.#context.clock.now();
     const draft = admitDraft(raw, opened.session.open.signal, this.#context.limits);
-    this.#stream.budget.admit(draft.tokens.length);
-    this.#deadlines.set(draft, itemDeadline(now, draft.timeoutMs, this.#stream.deadlineMs));
+    const { admission, limits } = this.#context;
+    const deadlineMs = itemDeadline(now, draft.timeoutMs, this.#stream.deadlineMs);
+    const { signal } = opened.session.open;
+    const ticket = admission.admit(draftDemand(draft, signal, { limits, deadlineMs }));
+    try {
+      this.#stream.budget.admit(draft.tokens.length);
+    } catch (error) {
+      ticket.release();
+      throw error;
+    }
+    this.#tickets.set(draft, ticket);
+    this.#deadlines.set(draft, deadlineMs);
     opened.usedMs = now;
     opened.session.offer(draft);
     this.#unansweredDrafts++;
@@ -252,7 +275,8 @@ export class InterleaveCall implements LiveCall {
       replaced: verdict.replacement !== undefined,
       replay: work.replay,
     });
-    this.#answered();
+    this.#held.get(opened)?.push(this.#context.admission.hold(wishBytes(draft)));
+    this.#answered(draft);
     this.#advance(opened);
   }
 
@@ -279,7 +303,12 @@ export class InterleaveCall implements LiveCall {
 
   #drop(opened: OpenSession): void {
     this.#cancelJob(opened);
-    this.#unansweredDrafts -= opened.session.abandon().length;
+    for (const draft of opened.session.abandon()) {
+      this.#tickets.get(draft)?.release();
+      this.#unansweredDrafts--;
+    }
+    for (const ticket of this.#held.get(opened) ?? []) ticket.release();
+    this.#held.delete(opened);
     this.#sessions.remove(opened.session.open.sequence);
     this.#stream.budget.closeSequence();
     this.#context.pool.free(opened.cache);
@@ -297,12 +326,12 @@ export class InterleaveCall implements LiveCall {
     this.#outbox.add(16, ({ stales }) =>
       stales.push({ sequence: draft.sequence, start: draft.start }),
     );
-    this.#answered();
+    this.#answered(draft);
   }
 
   #answerError(draft: ValidDraft, error: TandemError): void {
     this.#refuse(draft.sequence, draft.start, error);
-    this.#answered();
+    this.#answered(draft);
   }
 
   #guarded(sequence: number, start: number | undefined, action: () => void): void {
@@ -322,7 +351,8 @@ export class InterleaveCall implements LiveCall {
     );
   }
 
-  #answered(): void {
+  #answered(draft: ValidDraft): void {
+    this.#tickets.get(draft)?.release();
     this.#unansweredDrafts--;
     this.#endIfDone();
   }

@@ -1,6 +1,6 @@
 export interface OutboxOptions<M> {
   readonly create: () => M;
-  readonly send: (message: M) => void;
+  readonly send: (message: M, sizeBytes: number) => void;
   /** A message is closed before it grows beyond this. */
   readonly limitBytes: number;
 }
@@ -37,8 +37,9 @@ export class Outbox<M> {
 
   flush(): void {
     const message = this.#message;
+    const sizeBytes = this.#sizeBytes;
     this.#message = undefined;
     this.#sizeBytes = 0;
-    if (message !== undefined) this.#options.send(message);
+    if (message !== undefined) this.#options.send(message, sizeBytes);
   }
 }

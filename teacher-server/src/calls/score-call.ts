@@ -2,6 +2,8 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { ScoreItem__Output } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
 import type { ScoreRequest__Output } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
 import type { ScoreResult } from "@tandem/proto/gen/tandem/v1/ScoreResult.js";
+import type { Ticket } from "../admission/admission.js";
+import { scoreDemand, type Demand } from "../admission/demand.js";
 import { admitScoreItem, type ValidScoreItem } from "../admission/admit-score.js";
 import type { EncodedFrame, HeadWish } from "../scheduler/engine-step.js";
 import { NO_USAGE, type JobUsage } from "../scheduler/job.js";
@@ -35,6 +37,9 @@ interface ItemInFlight {
   readonly key: Buffer;
   readonly cache: number;
   readonly arrivedMs: number;
+  readonly demand: Demand;
+  /** Its memory, and from when it waits for a step on, its place in the queue. */
+  readonly tickets: Ticket[];
   /** Absent while the store is asked. */
   job?: number;
 }
@@ -81,7 +86,8 @@ export class ScoreCall implements LiveCall {
   /** The stream is gone: nothing of it is computed any more. */
   close(): void {
     this.#lookups?.close();
-    for (const { job, cache } of this.#items.values()) {
+    for (const { job, cache, tickets } of this.#items.values()) {
+      for (const ticket of tickets) ticket.release();
       if (job !== undefined) this.#context.loop.cancel(job);
       this.#context.pool.free(cache);
     }
@@ -101,7 +107,6 @@ export class ScoreCall implements LiveCall {
       this.#context.assertAccepting();
       this.#assertRoom(raw.id);
       const item = admitScoreItem(raw, this.#context.limits);
-      this.#stream.budget.admit(item.tokens.length);
       this.#begin(item);
     } catch (caught) {
       this.#refuse(raw.id, TandemError.from(caught));
@@ -131,9 +136,14 @@ export class ScoreCall implements LiveCall {
   }
 
   #begin(item: ValidScoreItem): void {
-    const { clock, nextCache, teacher } = this.#context;
+    const { clock, nextCache, teacher, admission, limits } = this.#context;
+    const arrivedMs = clock.now();
+    const deadlineMs = itemDeadline(arrivedMs, item.timeoutMs, this.#stream.deadlineMs);
+    const demand = scoreDemand(item, limits, deadlineMs);
+    const memory = admission.reserve(demand);
+    this.#assertQuota(item, memory);
     const key = signalKey(teacher, item);
-    const inFlight = { item, key, cache: nextCache(), arrivedMs: clock.now() };
+    const inFlight = { item, key, cache: nextCache(), arrivedMs, demand, tickets: [memory] };
     this.#items.set(item.id, inFlight);
     if (this.#lookups === undefined) return this.#submit(inFlight);
     this.#lookups.add(key, (frames) => {
@@ -144,8 +154,24 @@ export class ScoreCall implements LiveCall {
     });
   }
 
+  /** Last, so that what is refused for other reasons costs the client nothing of its quota. */
+  #assertQuota(item: ValidScoreItem, memory: Ticket): void {
+    try {
+      this.#stream.budget.admit(item.tokens.length);
+    } catch (error) {
+      memory.release();
+      throw error;
+    }
+  }
+
   #submit(inFlight: ItemInFlight): void {
-    const { item, key, cache, arrivedMs } = inFlight;
+    const { item, key, cache, demand, tickets } = inFlight;
+    try {
+      tickets.push(this.#context.admission.enqueue(demand));
+    } catch (error) {
+      this.#fail(item.id, TandemError.from(error));
+      return;
+    }
     const end = item.from + item.rows - 1;
     inFlight.job = this.#context.loop.submit(
       {
@@ -161,7 +187,7 @@ export class ScoreCall implements LiveCall {
         atomic: false,
         identity: key.toString("latin1"),
         maxLength: end,
-        deadlineMs: itemDeadline(arrivedMs, item.timeoutMs, this.#stream.deadlineMs),
+        deadlineMs: demand.deadlineMs,
       },
       {
         onProgress: ({ result: { frames }, done, usage, answer }) => {
@@ -224,7 +250,10 @@ export class ScoreCall implements LiveCall {
   #forget(id: number): void {
     const item = this.#items.get(id);
     this.#items.delete(id);
-    if (item !== undefined) this.#context.pool.free(item.cache);
+    if (item !== undefined) {
+      for (const ticket of item.tickets) ticket.release();
+      this.#context.pool.free(item.cache);
+    }
     this.#endIfDone();
   }
 

@@ -123,6 +123,25 @@ export const serverConfigSchema = z.strictObject({
     .min(1)
     .default(600_000)
     .describe("idle sequences are closed after this time"),
+  memoryLimit: z
+    .number()
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      "bytes that server and engine may take together, whatever arrives; 0 = nine tenths of the machine or container",
+    ),
+  maxQueueMs: z
+    .number()
+    .min(1)
+    .default(60_000)
+    .describe("an item that would wait longer before it is computed is refused at once"),
+  maxStreams: z
+    .number()
+    .int()
+    .min(1)
+    .default(1024)
+    .describe("open streams of all clients together"),
   kvCacheMemoryBytes: z
     .number()
     .int()

@@ -47,6 +47,8 @@ export interface EngineDescription {
   readonly tokenizerManifest: string;
   readonly contextLength: number;
   readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly heads: number;
   readonly layers: number;
   readonly kvHeads: number;
   readonly headDim: number;
@@ -54,6 +56,8 @@ export interface EngineDescription {
   /** Absent for float32. */
   readonly divergence?: Divergence;
   readonly eosIds: readonly number[];
+  /** Memory of the process when it had loaded the model and computed a step. */
+  readonly rssBytes: number;
   /** How long loading and the first step took. */
   readonly loadMs: number;
 }

@@ -1,11 +1,27 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { LiveCall } from "../calls/call-context.js";
 
 /** The streams that are open now. */
 export class CallRegistry {
   readonly #calls = new Map<number, LiveCall>();
   readonly #rechecks = new Map<number, () => void>();
+  readonly #maxCalls: number;
   #nextClient = 1;
   #onEmpty: (() => void) | undefined;
+
+  constructor(maxCalls: number) {
+    this.#maxCalls = maxCalls;
+  }
+
+  /** @throws TandemError RESOURCE_EXHAUSTED at the limit. */
+  assertRoom(): void {
+    if (this.#calls.size < this.#maxCalls) return;
+    throw new TandemError(
+      "RESOURCE_EXHAUSTED",
+      `${this.#maxCalls} streams are open on this server, which is its limit; try later or another replica`,
+      { field: "streams", limit: this.#maxCalls, retryDelayMs: 1000 },
+    );
+  }
 
   get size(): number {
     return this.#calls.size;

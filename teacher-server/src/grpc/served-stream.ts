@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Ticket } from "../admission/admission.js";
 import type { Principal } from "../auth/principal.js";
 import type { CallContext, CallStream, LiveCall, Method } from "../calls/call-context.js";
 import { principalOf } from "./authenticate.js";
@@ -43,6 +44,8 @@ export class ServedStream<M extends object, C extends LiveCall> {
   readonly #client: number;
   readonly #writer: StreamWriter<M>;
   #live: C | undefined;
+  /** Answers that the client has not taken. */
+  readonly #held = new Set<Ticket>();
   #open = true;
   #congested = false;
 
@@ -56,6 +59,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
     this.#record = record;
     this.#context = options.context();
     this.#context.assertAccepting();
+    calls.assertRoom();
     this.#principal = principalOf(plan.call.metadata);
     this.#principal.budget.openStream();
     this.#client = calls.nextClient();
@@ -124,7 +128,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
       budget,
       deadlineMs: toClock(call.getDeadline(), this.#context),
       isCongested: () => this.#congested,
-      send: (message) => this.#send(message),
+      send: (message, sizeBytes) => this.#send(message, sizeBytes),
       end: () =>
         this.#writer.finish(() => {
           this.#record.ended("OK");
@@ -135,12 +139,17 @@ export class ServedStream<M extends object, C extends LiveCall> {
     };
   }
 
-  #send(message: M): void {
+  #send(message: M, estimatedBytes: number): void {
+    const held = this.#context.admission.hold(estimatedBytes);
+    this.#held.add(held);
     noteSize(message, (sizeBytes) => {
       this.#record.tally.sentBytes += sizeBytes;
       this.#principal.budget.spendBytes(sizeBytes);
     });
-    this.#writer.write(message);
+    this.#writer.write(message, () => {
+      held.release();
+      this.#held.delete(held);
+    });
   }
 
   #guard(action: (live: C) => void): void {
@@ -184,6 +193,8 @@ export class ServedStream<M extends object, C extends LiveCall> {
     if (!this.#open) return;
     this.#open = false;
     this.#writer.close();
+    for (const held of this.#held) held.release();
+    this.#held.clear();
     this.#calls.remove(this.#client);
     this.#live?.close();
     this.#principal.budget.closeStream();

@@ -12,7 +12,7 @@ export interface StreamWriterOptions {
 export class StreamWriter<M> {
   readonly #stream: Writable;
   readonly #options: StreamWriterOptions;
-  #waiting: M[] = [];
+  #waiting: { readonly message: M; readonly onWritten: () => void }[] = [];
   #blocked = false;
   #congested = false;
   #onEmpty: (() => void) | undefined;
@@ -24,13 +24,14 @@ export class StreamWriter<M> {
     stream.on("drain", () => this.#drain());
   }
 
-  write(message: M): void {
+  /** `onWritten`: the transport has taken it, as far as its own window goes. */
+  write(message: M, onWritten: () => void): void {
     if (this.#closed) return;
     if (!this.#blocked) {
-      this.#blocked = !this.#stream.write(message);
+      this.#blocked = !this.#stream.write(message, onWritten);
       return;
     }
-    this.#waiting.push(message);
+    this.#waiting.push({ message, onWritten });
     if (this.#congested || this.#waiting.length < this.#options.congestedAt) return;
     this.#congested = true;
     this.#options.onCongested();
@@ -53,9 +54,9 @@ export class StreamWriter<M> {
   #drain(): void {
     this.#blocked = false;
     while (!this.#blocked) {
-      const message = this.#waiting.shift();
-      if (message === undefined) break;
-      this.#blocked = !this.#stream.write(message);
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#blocked = !this.#stream.write(next.message, next.onWritten);
     }
     if (this.#congested && this.#waiting.length === 0) {
       this.#congested = false;

@@ -23,6 +23,9 @@ export interface GaugeSources {
   readonly prefixEvictions: () => number;
   readonly coalescedItems: () => number;
   readonly storeMemoryBytes: () => number;
+  readonly itemBytes: () => number;
+  readonly itemLimitBytes: () => number;
+  readonly queuedPositions: () => number;
   readonly engineRestarts: () => number;
   readonly engineUp: () => boolean;
 }
@@ -185,6 +188,21 @@ export class Metrics {
       "teacher_store_memory_bytes",
       "Bytes of finished signals in memory.",
       sources.storeMemoryBytes,
+    );
+    this.#scraped(
+      "teacher_item_memory_used_bytes",
+      "Bytes of items that are here and of answers that wait for their reader.",
+      sources.itemBytes,
+    );
+    this.#scraped(
+      "teacher_item_memory_limit_bytes",
+      "Bytes that items and answers may take, by --memory-limit.",
+      sources.itemLimitBytes,
+    );
+    this.#scraped(
+      "teacher_queued_positions",
+      "Positions of admitted items that are not answered yet.",
+      sources.queuedPositions,
     );
     this.#scraped(
       "teacher_engine_restarts",

@@ -6,6 +6,7 @@ const LIMITS = {
   vocabSize: 100,
   contextLength: 20,
   layers: 2,
+  hiddenSize: 16,
   maxMessageBytes: 1 << 20,
   maxTopK: 50,
   maxTaus: 2,

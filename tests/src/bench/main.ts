@@ -22,6 +22,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   soak: () => import("./soak.js"),
   crowd: () => import("./crowd.js"),
   chaos: () => import("./chaos.js"),
+  memory: () => import("./memory.js"),
+  overload: () => import("./overload.js"),
 };
 
 const [name, ...args] = process.argv.slice(2);

@@ -26,7 +26,12 @@ describe("a run whose teacher has another tokenizer", { timeout: 120_000 }, () =
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "tandem-tokenizers-"));
-    const export_ = async (name: string, tokenizerName: string, vocabSize: number, seed: number) => {
+    const export_ = async (
+      name: string,
+      tokenizerName: string,
+      vocabSize: number,
+      seed: number,
+    ) => {
       const config = { ...TINY_LLAMA, vocabSize, contextLength: 128, eosTokenIds: [1] };
       const model = initFromScratch(config, seed);
       const tokenizerDir = tokenizer(tokenizerName);
@@ -65,12 +70,15 @@ describe("a run whose teacher has another tokenizer", { timeout: 120_000 }, () =
 
   it("learns from its laws, aligned by bytes", async () => {
     for (const kind of ["supervised", "on-policy"]) {
-      const { code, stderr } = await train(kind, "[{name: gold, topK: 40}, {name: cross-entropy}]", [
-        `teacher.tokenizer=${tokenizer("sentencepiece")}`,
-        `rollout.kind=${kind}`,
-      ]);
+      const { code, stderr } = await train(
+        kind,
+        "[{name: gold, topK: 40}, {name: cross-entropy}]",
+        [`teacher.tokenizer=${tokenizer("sentencepiece")}`, `rollout.kind=${kind}`],
+      );
       assert.equal(code, 0, stderr);
-      const lines = (await readFile(join(folder, kind, "metrics.jsonl"), "utf8")).trim().split("\n");
+      const lines = (await readFile(join(folder, kind, "metrics.jsonl"), "utf8"))
+        .trim()
+        .split("\n");
       const losses = lines
         .map((line) => JSON.parse(line) as { losses?: { gold: number } })
         .flatMap((record) => record.losses?.gold ?? []);

@@ -11,6 +11,7 @@ export const limits: ServerLimits = {
   vocabSize: 100,
   contextLength: 20,
   layers: 2,
+  hiddenSize: 16,
   maxMessageBytes: 1 << 20,
   maxTopK: 50,
   maxTaus: 2,

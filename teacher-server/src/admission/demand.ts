@@ -1,0 +1,82 @@
+import type { ServerLimits } from "./server-limits.js";
+import type { ValidPrompt, ValidGeneration } from "./admit-generate.js";
+import type { ValidScoreItem } from "./admit-score.js";
+import type { ValidDraft, ValidOpen } from "./valid-interleave.js";
+import type { ValidSignal } from "./valid-signal.js";
+
+/** What an item takes while it is here. */
+export interface Demand {
+  /** Its own arrays and those of its answer. */
+  readonly bytes: number;
+  /** Positions that have to go through the model, if nothing of it is cached. */
+  readonly positions: number;
+  /** When it stops being worth computing; Infinity = never. */
+  readonly deadlineMs: number;
+  /** How the client wrote it. */
+  readonly field: string;
+}
+
+/** Objects, maps and closures around the arrays of one item. */
+const ITEM_BYTES = 2048;
+
+export function scoreDemand(
+  item: ValidScoreItem,
+  limits: ServerLimits,
+  deadlineMs: number,
+): Demand {
+  const wishes = arrayBytes(item.tokens, item.taus, item.atOffsets, item.atIds);
+  const tauCount = (item.taus?.length ?? 0) / item.rows;
+  const answer =
+    item.rows * rowBytes(item.signal, tauCount, limits) + 4 * (item.atIds?.length ?? 0);
+  const positions = item.tokens.length;
+  return { bytes: ITEM_BYTES + wishes + answer, positions, deadlineMs, field: "items" };
+}
+
+/** An open sequence: what it holds while nothing is asked of it. Its prompt is computed with its first draft. */
+export function openDemand(open: ValidOpen): Demand {
+  const tokens = 2 * 4 * (open.prompt.length + open.maxResponse);
+  const stops = 64 * open.stopIds.size;
+  const bytes = ITEM_BYTES + tokens + stops;
+  return { bytes, positions: 0, deadlineMs: Infinity, field: "opens" };
+}
+
+export function draftDemand(
+  draft: ValidDraft,
+  signal: ValidSignal,
+  { limits, deadlineMs }: { readonly limits: ServerLimits; readonly deadlineMs: number },
+): Demand {
+  const rows = draft.tokens.length;
+  const tauCount = (draft.taus?.length ?? 0) / rows;
+  const answer = rows * rowBytes(signal, tauCount, limits) + 4 * (draft.atIds?.length ?? 0);
+  const bytes = wishBytes(draft) + answer;
+  return { bytes, positions: rows, deadlineMs, field: "drafts" };
+}
+
+/** A draft's own arrays, which its session keeps. */
+export function wishBytes(draft: ValidDraft): number {
+  return ITEM_BYTES + arrayBytes(draft.tokens, draft.taus, draft.atOffsets, draft.atIds);
+}
+
+/** A sequence that the teacher writes: its answers leave row by row. */
+export function promptDemand(
+  prompt: ValidPrompt,
+  generation: ValidGeneration,
+  { limits, deadlineMs }: { readonly limits: ServerLimits; readonly deadlineMs: number },
+): Demand {
+  const length = prompt.prompt.length + generation.maxResponse;
+  const bytes = ITEM_BYTES + 3 * 4 * length + rowBytes(generation.signal, 0, limits);
+  return { bytes, positions: length, deadlineMs, field: "items" };
+}
+
+/** Bytes of one row of a signal, without ragged logits. */
+function rowBytes({ spec }: ValidSignal, tausPerRow: number, limits: ServerLimits): number {
+  const taus = spec.taus.length + tausPerRow;
+  const scalars = 4 * (2 + 2 + 3);
+  const lists = 8 * spec.topK + 12 * taus + 8 * spec.draws;
+  const dense = spec.dense === "none" ? 0 : 4 * limits.vocabSize;
+  return scalars + lists + dense + 4 * limits.hiddenSize * spec.hiddenLayers.length;
+}
+
+function arrayBytes(...arrays: readonly (ArrayBufferView | undefined)[]): number {
+  return arrays.reduce((sum, array) => sum + (array?.byteLength ?? 0), 0);
+}

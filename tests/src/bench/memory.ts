@@ -1,0 +1,57 @@
+import { rmSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { startLiveServer } from "../helpers/live-server.js";
+import { fuzzLoad } from "../helpers/load-fuzz.js";
+import { writeWideModel } from "../helpers/wide-model.js";
+
+const MIB = 2 ** 20;
+
+/** All kinds of work at once, in sizes up to the limits and beyond, against a server with --memory-limit: its largest memory, dead engines and lost
+ * answers. `--limit-mib 1536 --rounds 10 --clients 12 --items 200 --vocabulary 32768`. Ends with an error when a bound is broken. */
+export async function run(args: string[]): Promise<object> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      "limit-mib": { type: "string", default: "1536" },
+      rounds: { type: "string", default: "10" },
+      clients: { type: "string", default: "12" },
+      items: { type: "string", default: "200" },
+      vocabulary: { type: "string", default: "32768" },
+      seed: { type: "string", default: "1" },
+    },
+    strict: false,
+  });
+  const limitBytes = Number(values["limit-mib"]) * MIB;
+  const vocabSize = Number(values.vocabulary);
+  const contextLength = 512;
+  const model = await writeWideModel({ vocabSize, contextLength });
+  const server = await startLiveServer({
+    model,
+    args: [
+      ...["--memory-limit", String(limitBytes), "--kv-cache-memory-bytes", String(32 * MIB)],
+      ...["--prefix-cache-memory-bytes", String(16 * MIB), "--max-num-batched-tokens", "128"],
+    ],
+  });
+  const rounds: object[] = [];
+  try {
+    for (let round = 0; round < Number(values.rounds); round++) {
+      const outcome = await fuzzLoad({
+        server,
+        seed: Number(values.seed) + 1000 * round,
+        clients: Number(values.clients),
+        items: Number(values.items),
+        vocabSize,
+        contextLength,
+      });
+      rounds.push(outcome);
+      const lostEngines = server.logs.filter(({ event }) => event === "engine.lost").length;
+      if (outcome.lost > 0 || lostEngines > 0 || outcome.peakBytes > limitBytes) {
+        throw new Error(`bound broken: ${JSON.stringify({ ...outcome, lostEngines, limitBytes })}`);
+      }
+    }
+  } finally {
+    await server.stop();
+    rmSync(model, { recursive: true });
+  }
+  return { limitMiB: limitBytes / MIB, rounds };
+}

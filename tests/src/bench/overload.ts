@@ -1,0 +1,155 @@
+import { parseArgs } from "node:util";
+import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
+import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
+import { mulberry32 } from "../helpers/mulberry32.js";
+import { u32 } from "../helpers/teacher-stream.js";
+
+const LENGTH = 64;
+const STREAMS = 8;
+
+interface Phase {
+  readonly offeredPerSecond: number;
+  readonly acceptedPerSecond: number;
+  readonly refusedPerSecond: number;
+  /** From sending to the last frame, of those that were answered. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** From sending to the refusal. */
+  readonly refusalP99Ms: number;
+}
+
+/** Score items at a multiple of what the server can do: `--model DIR --seconds 20 --timeout-ms 2000 --vocabulary 49152`. First the capacity (closed loop,
+ * enough in flight to fill every step), then an open loop at 0.8, 2 and 4 times that. Goodput is what was answered within its deadline. */
+export async function run(args: string[]): Promise<object> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      model: { type: "string", default: "examples/demo/teacher" },
+      seconds: { type: "string", default: "20" },
+      "timeout-ms": { type: "string", default: "2000" },
+      vocabulary: { type: "string", default: "20" },
+    },
+    strict: false,
+  });
+  const seconds = Number(values.seconds);
+  const plan = { vocabulary: Number(values.vocabulary), timeoutMs: Number(values["timeout-ms"]) };
+  const server = await startLiveServer({
+    model: String(values.model),
+    args: ["--enable-prefix-caching", "off"],
+  });
+  try {
+    const load = new Load(server, plan);
+    await load.closedLoop(2, 64);
+    const capacity = (await load.closedLoop(seconds, 64)).acceptedPerSecond;
+    const phases: Record<string, Phase> = {};
+    for (const factor of [0.8, 2, 4])
+      phases[`x${factor}`] = await load.openLoop(seconds, factor * capacity);
+    load.close();
+    const goodput = Object.fromEntries(
+      Object.entries(phases).map(([name, { acceptedPerSecond }]) => [
+        name,
+        acceptedPerSecond / capacity,
+      ]),
+    );
+    return { ...plan, capacityPerSecond: capacity, goodputOfCapacity: goodput, phases };
+  } finally {
+    await server.stop();
+  }
+}
+
+interface Outcome {
+  readonly accepted: boolean;
+  readonly ms: number;
+}
+
+/** Streams on which items are asked and counted. */
+class Load {
+  readonly #calls;
+  readonly #random = mulberry32(1);
+  readonly #plan: { readonly vocabulary: number; readonly timeoutMs: number };
+  readonly #open = new Map<
+    number,
+    { readonly sentMs: number; readonly done: (o: Outcome) => void }
+  >();
+  #nextId = 0;
+
+  constructor(
+    server: LiveServer,
+    plan: { readonly vocabulary: number; readonly timeoutMs: number },
+  ) {
+    this.#plan = plan;
+    this.#calls = Array.from({ length: STREAMS }, () => {
+      const call = server.client.score();
+      call.on("error", () => {});
+      call.on("data", (message: ScoreResponse__Output) => {
+        for (const { id, last } of message.results) if (last) this.#settle(id, true);
+        for (const { id } of message.errors) this.#settle(id, false);
+      });
+      return call;
+    });
+  }
+
+  close(): void {
+    for (const call of this.#calls) call.cancel();
+  }
+
+  /** As many items at once, for so long. */
+  async closedLoop(seconds: number, atOnce: number): Promise<Phase> {
+    const end = performance.now() + 1000 * seconds;
+    const outcomes: Outcome[] = [];
+    const worker = async () => {
+      while (performance.now() < end) outcomes.push(await this.#ask());
+    };
+    await Promise.all(Array.from({ length: atOnce }, worker));
+    return summarise(outcomes, seconds);
+  }
+
+  /** So many items a second, whatever comes back. */
+  async openLoop(seconds: number, perSecond: number): Promise<Phase> {
+    const outcomes: Promise<Outcome>[] = [];
+    const began = performance.now();
+    const total = Math.round(seconds * perSecond);
+    while (outcomes.length < total) {
+      const due = Math.min(total, ((performance.now() - began) * perSecond) / 1000);
+      while (outcomes.length < due) outcomes.push(this.#ask());
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    return summarise(await Promise.all(outcomes), (performance.now() - began) / 1000);
+  }
+
+  #ask(): Promise<Outcome> {
+    const id = this.#nextId++;
+    const { vocabulary, timeoutMs } = this.#plan;
+    const tokens = Array.from({ length: LENGTH }, () => Math.floor(this.#random() * vocabulary));
+    const item = { id, tokens: u32(tokens), from: 1, signal: { topK: 8 }, timeoutMs };
+    return new Promise((done) => {
+      this.#open.set(id, { sentMs: performance.now(), done });
+      this.#calls[id % STREAMS]?.write({ items: [item] });
+    });
+  }
+
+  #settle(id: number, accepted: boolean): void {
+    const asked = this.#open.get(id);
+    this.#open.delete(id);
+    asked?.done({ accepted, ms: performance.now() - asked.sentMs });
+  }
+}
+
+function summarise(outcomes: readonly Outcome[], seconds: number): Phase {
+  const times = (accepted: boolean) =>
+    outcomes
+      .filter((outcome) => outcome.accepted === accepted)
+      .map(({ ms }) => ms)
+      .sort((a, b) => a - b);
+  const [answered, refused] = [times(true), times(false)];
+  const quantile = (sorted: readonly number[], q: number) =>
+    Math.round(sorted[Math.floor(q * (sorted.length - 1))] ?? 0);
+  return {
+    offeredPerSecond: outcomes.length / seconds,
+    acceptedPerSecond: answered.length / seconds,
+    refusedPerSecond: refused.length / seconds,
+    p50Ms: quantile(answered, 0.5),
+    p99Ms: quantile(answered, 0.99),
+    refusalP99Ms: quantile(refused, 0.99),
+  };
+}

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { rmSync } from "node:fs";
+import { after, before, describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ScoreRequest } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
+import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
+import { runTeacherServer, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
+import { fuzzLoad, peakOf } from "../../helpers/load-fuzz.js";
+import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
+import { writeWideModel } from "../../helpers/wide-model.js";
+
+const MIB = 2 ** 20;
+const VOCABULARY = 8192;
+const CONTEXT = 256;
+const SIZES = [
+  ...["--kv-cache-memory-bytes", String(8 * MIB), "--prefix-cache-memory-bytes", String(4 * MIB)],
+  ...["--max-num-batched-tokens", "64"],
+];
+
+describe("--memory-limit", { timeout: 60_000 }, () => {
+  let model: string;
+  let server: LiveServer;
+  let limitBytes: number;
+  const gauge = async (name: string): Promise<number> => {
+    const text = await (await fetch(`http://${server.httpAddress}/metrics`)).text();
+    return Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1]);
+  };
+  const until = async (condition: () => Promise<boolean>): Promise<void> => {
+    for (let tries = 0; tries < 500; tries++) {
+      if (await condition()) return;
+      await delay(20);
+    }
+    assert.fail("it did not come to pass within 10 s");
+  };
+  before(async () => {
+    model = await writeWideModel({ vocabSize: VOCABULARY, contextLength: CONTEXT });
+  });
+  after(async () => {
+    await server.stop();
+    rmSync(model, { recursive: true });
+  });
+
+  it("says what is needed when it is too small, and serves with that", async () => {
+    const end = await runTeacherServer([
+      "--model",
+      model,
+      "--port",
+      "0",
+      "--http-port",
+      "0",
+      "--memory-limit",
+      "1000",
+      ...SIZES,
+    ]);
+    assert.equal(end.code, 1);
+    const needed = Number(/take (\d+) bytes/.exec(end.stderr)?.[1]);
+    // Another process has another size; the rest is for items.
+    limitBytes = needed + 64 * MIB;
+    server = await startLiveServer({
+      model,
+      args: ["--memory-limit", String(limitBytes), ...SIZES],
+    });
+  });
+
+  it("holds a client that does not read to bounded memory, and nobody else up", async () => {
+    const deaf = server.client.score();
+    deaf.on("error", () => {});
+    const dense = { from: 1, signal: { dense: "DENSE_TYPE_F32" as const } };
+    const tokens = u32(Array(32).fill(7));
+    for (let id = 0; id < 400; id++) deaf.write({ items: [{ id, tokens, ...dense }] });
+    await until(async () => (await gauge("teacher_item_memory_used_bytes")) > MIB);
+    const stream = new TeacherStream<ScoreRequest, ScoreResponse__Output>(server.client.score());
+    for (let id = 0; id < 20; id++) {
+      stream.send({ items: [{ id, tokens: u32([1, 2, 3]), from: 1, signal: { token: true } }] });
+      const answer = await stream.next();
+      const refused = answer?.errors[0]?.code;
+      // What waits for the deaf one may fill the memory; an answer comes at once all the same.
+      assert.ok(answer?.results.length === 1 || refused === "ERROR_CODE_RESOURCE_EXHAUSTED");
+    }
+    await stream.finish();
+    deaf.cancel();
+    await until(async () => (await gauge("teacher_item_memory_used_bytes")) === 0);
+    assert.equal(await gauge("teacher_waiting_items"), 0);
+    assert.equal(await gauge("teacher_queued_positions"), 0);
+  });
+
+  it("lives through all kinds of work in all sizes, below its limit, and loses no answer", async () => {
+    const load = { server, vocabSize: VOCABULARY, contextLength: CONTEXT };
+    const outcome = await fuzzLoad({ ...load, seed: 20261122, clients: 8, items: 48 });
+    assert.equal(outcome.lost, 0);
+    assert.ok(outcome.results > 0 && (outcome.errors["ERROR_CODE_RESOURCE_EXHAUSTED"] ?? 0) > 0);
+    assert.ok(!server.logs.some(({ event }) => event === "engine.lost" || event === "step.failed"));
+    const { pid } = server.process;
+    const peakBytes = peakOf(pid as number) + peakOf(server.enginePid());
+    assert.ok(peakBytes < limitBytes, `${peakBytes} of ${limitBytes}`);
+    await until(async () => (await gauge("teacher_item_memory_used_bytes")) === 0);
+    assert.equal(await gauge("teacher_open_sequences"), 0);
+  });
+});

@@ -1,0 +1,145 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Admission } from "@tandem/teacher-server/admission/admission.js";
+import { scoreDemand } from "@tandem/teacher-server/admission/demand.js";
+import { admitScoreItem } from "@tandem/teacher-server/admission/admit-score.js";
+import {
+  planRequestBytes,
+  type MemoryFacts,
+} from "@tandem/teacher-server/admission/memory-plan.js";
+import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { item, limits, spec } from "./raw-items.js";
+
+const demand = { bytes: 100, positions: 10, deadlineMs: Infinity, field: "items" };
+
+function admissionOf(limitBytes: number, maxQueueMs = 1000) {
+  const clock = { ms: 0, now: () => clock.ms };
+  return { admission: new Admission({ limitBytes, maxQueueMs, clock }), clock };
+}
+
+function refusal(action: () => unknown): TandemError {
+  try {
+    action();
+  } catch (error) {
+    return error as TandemError;
+  }
+  return assert.fail("it was let in");
+}
+
+describe("Admission by memory", () => {
+  it("lets in what fits, and the rest when room was given back", () => {
+    const { admission } = admissionOf(250);
+    const first = admission.admit(demand);
+    admission.admit(demand);
+    const error = refusal(() => admission.admit(demand));
+    assert.deepEqual([error.code, error.limit], ["RESOURCE_EXHAUSTED", 250]);
+    assert.ok((error.retryDelayMs ?? 0) > 0);
+    first.release();
+    first.release();
+    assert.equal(admission.usedBytes, 100);
+    assert.equal(admission.queuedPositions, 10);
+    admission.admit(demand);
+  });
+
+  it("refuses for good what is larger than everything", () => {
+    const { admission } = admissionOf(99);
+    const error = refusal(() => admission.admit(demand));
+    assert.deepEqual([error.code, error.retryDelayMs], ["OUT_OF_RANGE", undefined]);
+  });
+
+  it("counts answers that wait for their reader, even beyond the limit, against new items", () => {
+    const { admission } = admissionOf(250);
+    const waiting = admission.hold(300);
+    assert.equal(refusal(() => admission.admit(demand)).code, "RESOURCE_EXHAUSTED");
+    waiting.release();
+    admission.admit(demand);
+  });
+});
+
+describe("Admission by time", () => {
+  it("refuses what would wait too long, with the time until it would not", () => {
+    const { admission } = admissionOf(1e9);
+    // 100 positions a second.
+    admission.onStep(50, 500);
+    const tickets = Array.from({ length: 11 }, () => admission.admit(demand));
+    // 110 positions are 1100 ms, and 1000 may be waited.
+    const error = refusal(() => admission.admit(demand));
+    assert.deepEqual([error.code, error.limit], ["RESOURCE_EXHAUSTED", 1000]);
+    assert.ok(Math.abs((error.retryDelayMs ?? 0) - 100) <= 1, String(error.retryDelayMs));
+    tickets[0]?.release();
+    admission.admit(demand);
+  });
+
+  it("refuses what would miss its own deadline", () => {
+    const { admission, clock } = admissionOf(1e9);
+    admission.onStep(50, 500);
+    for (let i = 0; i < 5; i++) admission.admit(demand);
+    clock.ms = 10_000;
+    assert.equal(
+      refusal(() => admission.admit({ ...demand, deadlineMs: 10_400 })).code,
+      "RESOURCE_EXHAUSTED",
+    );
+    admission.admit({ ...demand, deadlineMs: 10_600 });
+  });
+
+  it("follows an engine that becomes slower", () => {
+    const { admission } = admissionOf(1e9);
+    admission.onStep(1000, 100);
+    for (let i = 0; i < 20; i++) admission.admit(demand);
+    // 200 positions at 10,000 a second were nothing; at 50 a second they are four seconds.
+    for (let i = 0; i < 100; i++) admission.onStep(10, 200);
+    const { retryDelayMs } = refusal(() => admission.admit(demand));
+    assert.equal(retryDelayMs, 1000);
+  });
+});
+
+describe("demands", () => {
+  it("count every array of an answer", () => {
+    const bytesOf = (signal: Partial<typeof spec>) =>
+      scoreDemand(
+        admitScoreItem({ ...item, signal: { ...spec, ...signal } }, limits),
+        limits,
+        Infinity,
+      ).bytes;
+    const none = bytesOf({ token: true });
+    // Two rows: k ids and logits, V logits as f32 whatever the wire says, D numbers of each layer.
+    assert.equal(bytesOf({ token: true, topK: 3 }) - none, 2 * 8 * 3);
+    assert.equal(bytesOf({ token: true, dense: "DENSE_TYPE_F16" }) - none, 2 * 4 * 100);
+    assert.equal(bytesOf({ token: true, hiddenLayers: [0, 2] }) - none, 2 * 2 * 4 * 16);
+  });
+});
+
+describe("planRequestBytes", () => {
+  const MIB = 2 ** 20;
+  const facts: MemoryFacts = {
+    limitBytes: 2048 * MIB,
+    machineBytes: 64 * 1024 * MIB,
+    serverBytes: 100 * MIB,
+    kvBytes: 400 * MIB,
+    maxBatchTokens: 512,
+    maxTaus: 8,
+    engine: {
+      rssBytes: 700 * MIB,
+      vocabSize: 49_152,
+      contextLength: 2048,
+      heads: 9,
+      hiddenSize: 576,
+      intermediateSize: 1536,
+    },
+  };
+
+  it("leaves to items what model, caches and a step do not take", () => {
+    // 2048 - 100 - 700 - 1.5 · 400 - 1.5 · (25.5 activations + 2 · 144 scores + 256 head) < 0: too small.
+    const error = refusal(() => planRequestBytes(facts));
+    assert.equal(error.code, "FAILED_PRECONDITION");
+    const enough = planRequestBytes({ ...facts, limitBytes: error.limit ?? 0 });
+    assert.ok(enough >= 4 * MIB && enough < 4.1 * MIB);
+    const more = planRequestBytes({ ...facts, limitBytes: (error.limit ?? 0) + 800 * MIB });
+    assert.ok(Math.abs(more - enough - 100 * MIB) <= 1, "an eighth of what is added");
+  });
+
+  it("takes the machine's size where no limit is given, and never fails then", () => {
+    assert.equal(planRequestBytes({ ...facts, limitBytes: 0 }), 2048 * MIB);
+    assert.equal(planRequestBytes({ ...facts, limitBytes: 0, machineBytes: 1024 * MIB }), 4 * MIB);
+  });
+});
