@@ -18,6 +18,10 @@ export interface Ticket {
 /** Room is given back with every step. */
 const ROOM_RETRY_MS = 200;
 
+/** How much of an item's time may be spent waiting. The rest is for computing it, and for an engine that turns out slower than it was: an
+ * item that is let in and then misses its deadline has cost what others would have needed. */
+const QUEUE_SHARE = 0.5;
+
 /** Over how much computing time the measured rate is averaged. */
 const RATE_WINDOW_MS = 5_000;
 
@@ -115,7 +119,7 @@ export class Admission {
     if (positions === 0) return;
     const waitMs = (this.#queuedPositions * ms) / positions;
     const now = this.#options.clock.now();
-    const limit = Math.min(this.#options.maxQueueMs, Math.max(0, deadlineMs - now));
+    const limit = Math.min(this.#options.maxQueueMs, QUEUE_SHARE * Math.max(0, deadlineMs - now));
     if (waitMs <= limit) return;
     throw new TandemError(
       "RESOURCE_EXHAUSTED",

@@ -18,7 +18,7 @@ interface Phase {
   readonly refusalP99Ms: number;
 }
 
-/** Score items at a multiple of what the server can do: `--model DIR --seconds 20 --timeout-ms 2000 --vocabulary 49152`. First the capacity (closed loop,
+/** Score items at a multiple of what the server can do: `--model DIR --seconds 20 --timeout-ms 2000`. First the capacity (closed loop,
  * enough in flight to fill every step), then an open loop at 0.8, 2 and 4 times that. Goodput is what was answered within its deadline. */
 export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({
@@ -27,18 +27,18 @@ export async function run(args: string[]): Promise<object> {
       model: { type: "string", default: "examples/demo/teacher" },
       seconds: { type: "string", default: "20" },
       "timeout-ms": { type: "string", default: "2000" },
-      vocabulary: { type: "string", default: "20" },
     },
     strict: false,
   });
   const seconds = Number(values.seconds);
-  const plan = { vocabulary: Number(values.vocabulary), timeoutMs: Number(values["timeout-ms"]) };
+  const timeoutMs = Number(values["timeout-ms"]);
   const server = await startLiveServer({
     model: String(values.model),
     args: ["--enable-prefix-caching", "off"],
   });
   try {
-    const load = new Load(server, plan);
+    const vocabulary = await vocabularyOf(server);
+    const load = new Load(server, { vocabulary, timeoutMs });
     await load.closedLoop(2, 64);
     const capacity = (await load.closedLoop(seconds, 64)).acceptedPerSecond;
     const phases: Record<string, Phase> = {};
@@ -51,11 +51,25 @@ export async function run(args: string[]): Promise<object> {
         acceptedPerSecond / capacity,
       ]),
     );
-    return { ...plan, capacityPerSecond: capacity, goodputOfCapacity: goodput, phases };
+    return { timeoutMs, capacityPerSecond: capacity, goodputOfCapacity: goodput, phases };
   } finally {
     await server.stop();
   }
 }
+
+function vocabularyOf(server: LiveServer): Promise<number> {
+  return new Promise((resolve, reject) =>
+    server.client.describe({}, (error, answer) =>
+      error === null ? resolve(answer?.vocabSize ?? 0) : reject(error),
+    ),
+  );
+}
+
+/** How a server that has too much to do may refuse an item. */
+const OVERLOAD_CODES: readonly string[] = [
+  "ERROR_CODE_RESOURCE_EXHAUSTED",
+  "ERROR_CODE_DEADLINE_EXCEEDED",
+];
 
 interface Outcome {
   readonly accepted: boolean;
@@ -83,7 +97,10 @@ class Load {
       call.on("error", () => {});
       call.on("data", (message: ScoreResponse__Output) => {
         for (const { id, last } of message.results) if (last) this.#settle(id, true);
-        for (const { id } of message.errors) this.#settle(id, false);
+        for (const { id, code, reason } of message.errors) {
+          if (!OVERLOAD_CODES.includes(code)) throw new Error(reason);
+          this.#settle(id, false);
+        }
       });
       return call;
     });

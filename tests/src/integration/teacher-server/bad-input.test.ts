@@ -220,7 +220,7 @@ describe("bad input to a running teacher-server", { timeout: 180_000 }, () => {
     }
   });
 
-  it("answers what misses its deadline with DEADLINE_EXCEEDED, in-band for an item's and as status for a call's", async () => {
+  it("answers in-band what misses its deadline, or at once what would, and ends a call that misses its own", async () => {
     const stream = new TeacherStream(server.client.score());
     // All different: equal ones would be computed once.
     const many = Array.from({ length: 200 }, (_, id) => ({
@@ -232,7 +232,7 @@ describe("bad input to a running teacher-server", { timeout: 180_000 }, () => {
     let late: ErrorCode__Output | undefined;
     while (late === undefined)
       late = (await stream.next())?.errors.find(({ id }) => id === 999)?.code;
-    assert.equal(late, "ERROR_CODE_DEADLINE_EXCEEDED");
+    assert.match(late, /DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED/);
     const call = new TeacherStream(server.client.score({ deadline: Date.now() + 30 }));
     call.send({ items: many });
     await assert.rejects(

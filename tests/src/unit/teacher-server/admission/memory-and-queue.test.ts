@@ -76,10 +76,11 @@ describe("Admission by time", () => {
     for (let i = 0; i < 5; i++) admission.admit(demand);
     clock.ms = 10_000;
     assert.equal(
-      refusal(() => admission.admit({ ...demand, deadlineMs: 10_400 })).code,
+      refusal(() => admission.admit({ ...demand, deadlineMs: 10_900 })).code,
       "RESOURCE_EXHAUSTED",
     );
-    admission.admit({ ...demand, deadlineMs: 10_600 });
+    // 500 ms of waiting are at most half of what it has.
+    admission.admit({ ...demand, deadlineMs: 11_100 });
   });
 
   it("follows an engine that becomes slower", () => {
