@@ -134,7 +134,7 @@ export const serverConfigSchema = z.strictObject({
   maxQueueMs: z
     .number()
     .min(1)
-    .default(60_000)
+    .default(300_000)
     .describe("an item that would wait longer before it is computed is refused at once"),
   maxStreams: z
     .number()
