@@ -6,6 +6,7 @@ import { kvBytes } from "@tandem/shared/inference/kv-shape.js";
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { Admission } from "./admission/admission.js";
+import { StreamAdmission } from "./admission/stream-admission.js";
 import { planRequestBytes } from "./admission/memory-plan.js";
 import type { ServerLimits } from "./admission/server-limits.js";
 import { drainingError, type CallContext, type CallObserver } from "./calls/call-context.js";
@@ -44,10 +45,11 @@ export interface TeacherServiceOptions {
 export class TeacherService {
   readonly #options: TeacherServiceOptions;
   #description: EngineDescription | undefined;
-  #context: CallContext | undefined;
+  #context: Omit<CallContext, "admission"> | undefined;
   #loop: StepLoop | undefined;
   #pool: KvPool | undefined;
   #prefixes: PrefixTree | undefined;
+  #admission: Admission | undefined;
   #engineUp = false;
   #draining = false;
   #nextCache = 1;
@@ -65,7 +67,7 @@ export class TeacherService {
   }
 
   get admission(): Admission | undefined {
-    return this.#context?.admission;
+    return this.#admission;
   }
 
   get pool(): KvPool | undefined {
@@ -110,10 +112,11 @@ export class TeacherService {
     this.#loop?.close();
   }
 
-  /** @throws TandemError UNAVAILABLE while the model is loading. */
+  /** For one stream.
+   * @throws TandemError UNAVAILABLE while the model is loading. */
   context(): CallContext {
-    if (this.#context === undefined) throw loadingError();
-    return this.#context;
+    if (this.#context === undefined || this.#admission === undefined) throw loadingError();
+    return { ...this.#context, admission: new StreamAdmission(this.#admission) };
   }
 
   /** @throws TandemError UNAVAILABLE while the model is loading. */
@@ -142,7 +145,7 @@ export class TeacherService {
         maxTaus: limits.maxTaus,
         maxDraws: limits.maxDraws,
         maxAtIds: limits.maxAtIds,
-        maxDenseBytes: Math.min(limits.maxDenseBytes, this.context().admission.limitBytes),
+        maxDenseBytes: Math.min(limits.maxDenseBytes, this.#admission?.limitBytes ?? Infinity),
         maxDraftTokens: limits.maxDraftTokens,
         maxSequences: limits.maxSequences,
         maxItemsInFlight: limits.maxItemsInFlight,
@@ -186,6 +189,7 @@ export class TeacherService {
       prefixes,
     );
     const admission = this.#createAdmission(description);
+    this.#admission = admission;
     const observer: StepObserver = {
       onStep: (step, result, elapsedMs) => {
         admission.onStep(result.computedPositions, elapsedMs);
@@ -206,7 +210,6 @@ export class TeacherService {
         vocabSize: description.vocabSize,
       },
       store,
-      admission,
       clock,
       logger,
       observer: callObserver,

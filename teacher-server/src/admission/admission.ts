@@ -49,23 +49,6 @@ export class Admission {
     return this.#queuedPositions;
   }
 
-  /** @throws TandemError OUT_OF_RANGE for what never fits, RESOURCE_EXHAUSTED for what does not fit now, both with limit and field. */
-  admit(demand: Demand): Ticket {
-    const memory = this.reserve(demand);
-    try {
-      const place = this.enqueue(demand);
-      return {
-        release: () => {
-          memory.release();
-          place.release();
-        },
-      };
-    } catch (error) {
-      memory.release();
-      throw error;
-    }
-  }
-
   /** Memory alone, for an item that may not need the model.
    * @throws TandemError OUT_OF_RANGE for what never fits, RESOURCE_EXHAUSTED for what does not fit now. */
   reserve(demand: Demand): Ticket {

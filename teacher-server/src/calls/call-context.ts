@@ -1,7 +1,7 @@
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import type { Admission } from "../admission/admission.js";
+import type { StreamAdmission } from "../admission/stream-admission.js";
 import type { ServerLimits } from "../admission/server-limits.js";
 import type { Budget } from "../auth/budget.js";
 import type { ClientIdentity } from "../auth/identity.js";
@@ -39,7 +39,8 @@ export interface CallContext {
   readonly teacher: TeacherIdentity;
   /** Finished signals; absent when none is configured. */
   readonly store: SignalStore | undefined;
-  readonly admission: Admission;
+  /** Room for what a stream asks. */
+  readonly admission: StreamAdmission;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: CallObserver;

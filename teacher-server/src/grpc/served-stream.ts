@@ -140,6 +140,8 @@ export class ServedStream<M extends object, C extends LiveCall> {
   }
 
   #send(message: M, estimatedBytes: number): void {
+    // What a call collected in the turn in which its stream went.
+    if (!this.#open) return;
     const held = this.#context.admission.hold(estimatedBytes);
     this.#held.add(held);
     noteSize(message, (sizeBytes) => {

@@ -27,10 +27,9 @@ export async function run(args: string[]): Promise<object> {
   const model = await writeWideModel({ vocabSize, contextLength });
   const server = await startLiveServer({
     model,
-    args: [
-      ...["--memory-limit", String(limitBytes), "--kv-cache-memory-bytes", String(32 * MIB)],
-      ...["--prefix-cache-memory-bytes", String(16 * MIB), "--max-num-batched-tokens", "128"],
-    ],
+    args: `--memory-limit ${limitBytes} --kv-cache-memory-bytes ${32 * MIB} --prefix-cache-memory-bytes ${16 * MIB} --max-num-batched-tokens 128`.split(
+      " ",
+    ),
   });
   const rounds: object[] = [];
   try {

@@ -12,10 +12,10 @@ import { writeWideModel } from "../../helpers/wide-model.js";
 const MIB = 2 ** 20;
 const VOCABULARY = 8192;
 const CONTEXT = 256;
-const SIZES = [
-  ...["--kv-cache-memory-bytes", String(8 * MIB), "--prefix-cache-memory-bytes", String(4 * MIB)],
-  ...["--max-num-batched-tokens", "64"],
-];
+const SIZES =
+  `--kv-cache-memory-bytes ${8 * MIB} --prefix-cache-memory-bytes ${4 * MIB} --max-num-batched-tokens 64`.split(
+    " ",
+  );
 
 describe("--memory-limit", { timeout: 60_000 }, () => {
   let model: string;
@@ -26,11 +26,11 @@ describe("--memory-limit", { timeout: 60_000 }, () => {
     return Number(text.match(new RegExp(`^${name} (\\S+)$`, "m"))?.[1]);
   };
   const until = async (condition: () => Promise<boolean>): Promise<void> => {
-    for (let tries = 0; tries < 500; tries++) {
+    for (let tries = 0; tries < 1500; tries++) {
       if (await condition()) return;
       await delay(20);
     }
-    assert.fail("it did not come to pass within 10 s");
+    assert.fail("it did not come to pass within 30 s");
   };
   before(async () => {
     model = await writeWideModel({ vocabSize: VOCABULARY, contextLength: CONTEXT });
@@ -73,9 +73,7 @@ describe("--memory-limit", { timeout: 60_000 }, () => {
     for (let id = 0; id < 20; id++) {
       stream.send({ items: [{ id, tokens: u32([1, 2, 3]), from: 1, signal: { token: true } }] });
       const answer = await stream.next();
-      const refused = answer?.errors[0]?.code;
-      // What waits for the deaf one may fill the memory; an answer comes at once all the same.
-      assert.ok(answer?.results.length === 1 || refused === "ERROR_CODE_RESOURCE_EXHAUSTED");
+      assert.equal(answer?.results.length, 1);
     }
     await stream.finish();
     deaf.cancel();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { StreamAdmission } from "@tandem/teacher-server/admission/stream-admission.js";
 import { Admission } from "@tandem/teacher-server/admission/admission.js";
 import { scoreDemand } from "@tandem/teacher-server/admission/demand.js";
 import { admitScoreItem } from "@tandem/teacher-server/admission/admit-score.js";
@@ -14,7 +15,8 @@ const demand = { bytes: 100, positions: 10, deadlineMs: Infinity, field: "items"
 
 function admissionOf(limitBytes: number, maxQueueMs = 1000) {
   const clock = { ms: 0, now: () => clock.ms };
-  return { admission: new Admission({ limitBytes, maxQueueMs, clock }), clock };
+  const whole = new Admission({ limitBytes, maxQueueMs, clock });
+  return { whole, admission: new StreamAdmission(whole), clock };
 }
 
 function refusal(action: () => unknown): TandemError {
@@ -28,17 +30,16 @@ function refusal(action: () => unknown): TandemError {
 
 describe("Admission by memory", () => {
   it("lets in what fits, and the rest when room was given back", () => {
-    const { admission } = admissionOf(250);
-    const first = admission.admit(demand);
-    admission.admit(demand);
-    const error = refusal(() => admission.admit(demand));
+    const { whole } = admissionOf(250);
+    const first = whole.reserve(demand);
+    whole.reserve(demand);
+    const error = refusal(() => whole.reserve(demand));
     assert.deepEqual([error.code, error.limit], ["RESOURCE_EXHAUSTED", 250]);
     assert.ok((error.retryDelayMs ?? 0) > 0);
     first.release();
     first.release();
-    assert.equal(admission.usedBytes, 100);
-    assert.equal(admission.queuedPositions, 10);
-    admission.admit(demand);
+    assert.equal(whole.usedBytes, 100);
+    whole.reserve(demand);
   });
 
   it("refuses for good what is larger than everything", () => {
@@ -48,19 +49,42 @@ describe("Admission by memory", () => {
   });
 
   it("counts answers that wait for their reader, even beyond the limit, against new items", () => {
-    const { admission } = admissionOf(250);
-    const waiting = admission.hold(300);
-    assert.equal(refusal(() => admission.admit(demand)).code, "RESOURCE_EXHAUSTED");
+    const { whole } = admissionOf(250);
+    const waiting = whole.hold(300);
+    assert.equal(refusal(() => whole.reserve(demand)).code, "RESOURCE_EXHAUSTED");
     waiting.release();
+    whole.reserve(demand);
+  });
+
+  it("leaves three quarters to others, whatever one stream asks and does not read", () => {
+    const { whole, admission } = admissionOf(1000);
+    const other = new StreamAdmission(whole);
+    const unread = admission.hold(200);
+    const error = refusal(() => admission.admit(demand));
+    assert.deepEqual([error.code, error.limit], ["RESOURCE_EXHAUSTED", 250]);
+    // Larger than its share, but the only one it has here.
+    const large = other.admit({ ...demand, bytes: 700 });
+    assert.equal(whole.usedBytes, 900);
+    unread.release();
+    large.release();
     admission.admit(demand);
+    assert.equal(whole.usedBytes, 100);
+  });
+
+  it("takes nothing for what it refuses for another reason", () => {
+    const { whole, admission } = admissionOf(1e9);
+    whole.onStep(1, 1000);
+    whole.enqueue({ ...demand, positions: 100 });
+    refusal(() => admission.admit(demand));
+    assert.equal(whole.usedBytes, 0);
   });
 });
 
 describe("Admission by time", () => {
   it("refuses what would wait too long, with the time until it would not", () => {
-    const { admission } = admissionOf(1e9);
+    const { whole, admission } = admissionOf(1e9);
     // 100 positions a second.
-    admission.onStep(50, 500);
+    whole.onStep(50, 500);
     const tickets = Array.from({ length: 11 }, () => admission.admit(demand));
     // 110 positions are 1100 ms, and 1000 may be waited.
     const error = refusal(() => admission.admit(demand));
@@ -71,8 +95,8 @@ describe("Admission by time", () => {
   });
 
   it("refuses what would miss its own deadline", () => {
-    const { admission, clock } = admissionOf(1e9);
-    admission.onStep(50, 500);
+    const { whole, admission, clock } = admissionOf(1e9);
+    whole.onStep(50, 500);
     for (let i = 0; i < 5; i++) admission.admit(demand);
     clock.ms = 10_000;
     assert.equal(
@@ -84,11 +108,11 @@ describe("Admission by time", () => {
   });
 
   it("follows an engine that becomes slower", () => {
-    const { admission } = admissionOf(1e9);
-    admission.onStep(1000, 100);
+    const { whole, admission } = admissionOf(1e9);
+    whole.onStep(1000, 100);
     for (let i = 0; i < 20; i++) admission.admit(demand);
     // 200 positions at 10,000 a second were nothing; at 50 a second they are four seconds.
-    for (let i = 0; i < 100; i++) admission.onStep(10, 200);
+    for (let i = 0; i < 100; i++) whole.onStep(10, 200);
     const { retryDelayMs } = refusal(() => admission.admit(demand));
     assert.equal(retryDelayMs, 1000);
   });
