@@ -47,20 +47,20 @@ export const cesKd: LossDefinition<z.output<typeof options>> = {
   },
 };
 
-/** Number of the teacher of each position; a sequence is known by the key of its random numbers. */
+/** Number of the teacher of each position. */
 function chooseTeachers(positions: readonly MinibatchPosition[], shift: number): Float32Array {
   const sums = new Map<number, { sum: number; count: number }>();
-  for (const { rngKey, probe } of positions) {
-    const own = sums.get(rngKey) ?? { sum: 0, count: 0 };
-    sums.set(rngKey, { sum: own.sum + probe, count: own.count + 1 });
+  for (const { sequence, probe } of positions) {
+    const own = sums.get(sequence) ?? { sum: 0, count: 0 };
+    sums.set(sequence, { sum: own.sum + probe, count: own.count + 1 });
   }
   const easiestFirst = [...sums].sort(([, a], [, b]) => a.sum / a.count - b.sum / b.count);
   const teachers = positions[0]?.signals.length ?? 1;
   const choice = new Map(
-    easiestFirst.map(([key], rank) => {
+    easiestFirst.map(([sequence], rank) => {
       const difficulty = (rank + 0.5) / easiestFirst.length + shift;
-      return [key, Math.min(teachers - 1, Math.max(0, Math.floor(difficulty * teachers)))];
+      return [sequence, Math.min(teachers - 1, Math.max(0, Math.floor(difficulty * teachers)))];
     }),
   );
-  return Float32Array.from(positions, ({ rngKey }) => choice.get(rngKey)!);
+  return Float32Array.from(positions, ({ sequence }) => choice.get(sequence)!);
 }

@@ -120,8 +120,8 @@ export type PositionTemperature = (moments: PositionMoments) => number;
 export interface MinibatchPosition {
   /** The token at the position. */
   readonly token: number;
-  /** Key of the rollout's random numbers. */
-  readonly rngKey: number;
+  /** Row of the data set that the text belongs to, the same in every epoch. */
+  readonly dataRow: number;
   /** Its share in the minibatch's loss, > 0. */
   readonly coefficient: number;
   /** Number of its sequence in the minibatch; positions of a sequence stand together and in order. */

@@ -1,5 +1,6 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { fillNormal } from "@tandem/shared/numeric/normal-numbers.js";
+import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
 import { z } from "zod";
 import { atomLaws, bounded, klFromTeacher } from "./atoms.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
@@ -41,7 +42,7 @@ type SwingOptions = z.output<typeof options>;
 /** KL(p̃‖q): p̃ is the teacher's law with its list at temperature 1 + (temperature − 1)·π and noise·π·N(0,1) on its logits, π the probability
  * that the token is private, so that what the teacher learnt by heart is taught blurred.
  * π = σ((log p(token) − log q(token) − gap)/width) before the step, 1 for `privateIds`: what the teacher knows and the student
- * cannot guess. The noise is counted by rollout and position: it is the same whenever the position comes again.
+ * cannot guess. The noise is counted by row of the data and position: it is the same in every epoch, and does not average out.
  * Source: Swing Distillation (arXiv 2212.08349), abstract: a temperature for each token by the probability that it is private, and noise in
  * the soft targets. All functions are our reading. */
 export const swing: LossDefinition<SwingOptions> = {
@@ -110,8 +111,8 @@ function noiseColumns(
 ): readonly Float32Array[] {
   const columns = noiseNames(topK).map(() => new Float32Array(positions.length));
   const own = new Float32Array(topK);
-  positions.forEach(({ rngKey, row }, at) => {
-    fillNormal(own, { std: noise, seed: (seed ^ rngKey) >>> 0, tensor: row });
+  positions.forEach(({ dataRow, row }, at) => {
+    fillNormal(own, { std: noise, seed: (seed ^ rngKeyOf(0, dataRow, 0)) >>> 0, tensor: row });
     columns.forEach((column, place) => (column[at] = own[place]!));
   });
   return columns;

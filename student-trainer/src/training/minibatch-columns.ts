@@ -1,4 +1,3 @@
-import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
 import type { LossSet, MinibatchMoment } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 
@@ -34,7 +33,7 @@ export function minibatchColumns(
       named: rollout.signals,
       row,
       token: rollout.response[row]!,
-      rngKey: rngKeyOf(rollout.epoch, rollout.row, rollout.sample),
+      dataRow: rollout.row,
       atIds: rollout.atIds,
     })).filter(({ coefficient }) => coefficient > 0),
   );

@@ -177,7 +177,7 @@ describe("MiniLLM's columns", () => {
   /** Two texts in one minibatch; r = log p − log q₀ of each token. */
   const positions = rewards.map((reward, at): MinibatchPosition => ({
     token: 0,
-    rngKey: 0,
+    dataRow: 0,
     coefficient: 0.2,
     sequence: sequences[at]!,
     byStudent: true,

@@ -107,13 +107,14 @@ describe("ces-kd", () => {
   const losses = new LossSet(
     lossesSchema.parse([{ name: "ces-kd", dense: true, teachers: names, shift: 0 }]),
   );
-  const known = (rngKey: number, row: number) => ({
+  const known = (sequence: number, row: number) => ({
     coefficient: 1,
     byStudent: true,
     signal: undefined,
     row,
     token: 0,
-    rngKey,
+    dataRow: 0,
+    sequence,
     atIds: undefined,
   });
 
