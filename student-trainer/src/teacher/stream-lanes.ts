@@ -81,9 +81,9 @@ export class StreamLanes<Request, Response> {
 
   #hasRoom(replica: Replica): boolean {
     const { room } = replica;
+    if (room === 0 || room === Infinity) return room > 0;
     const lane = this.#lanes.get(replica);
-    const isIdle = lane === undefined || this.#options.handlers.pendingSince(lane) === undefined;
-    return room === Infinity || (room > 0 && isIdle);
+    return lane === undefined || this.#options.handlers.pendingSince(lane) === undefined;
   }
 
   /** Does its replica take new items? */
