@@ -75,6 +75,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
         requirements: requirementsOf(losses.requirement(0), name, config),
         rollout: config.rollout,
         drafts: writingKinds(config.rollout).includes("skd"),
+        questionRows: questionRows(config),
         longestRow,
       });
     }
@@ -206,6 +207,13 @@ function kvMemoryFor({ rollout, evaluation }: RunConfig, { student, train, held 
   const response = Math.max(rollout.maxResponse, evaluation.maxResponse ?? 0);
   const length = Math.max(longest(train.rows), longest(held.rows)) + response;
   return kvBytesFor(student.config, rows, length);
+}
+
+/** Positions that a teacher is asked about at once: the drafts of a block where it writes all texts together with the student, whole responses elsewhere. */
+function questionRows({ rollout, teachers }: RunConfig): number {
+  const onlyDrafts = writingKinds(rollout).every((kind) => kind === "skd");
+  const one = Object.keys(teachers).length === 0;
+  return onlyDrafts && one ? rollout.blockLength : rollout.maxResponse;
 }
 
 /** Tokens of the longest sequence that a teacher may be shown. */

@@ -156,7 +156,11 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     const parsed = definition.options.safeParse(raw);
     if (!parsed.success) {
       const problem = z.prettifyError(parsed.error);
-      throw new TandemError("INVALID_ARGUMENT", `${field} (${name}): ${problem}`, { field });
+      const isUnknown = parsed.error.issues.some(({ code }) => code === "unrecognized_keys");
+      const known = isUnknown ? `; its options are ${optionNames(definition.options)}` : "";
+      throw new TandemError("INVALID_ARGUMENT", `${field} (${name}): ${problem}${known}`, {
+        field,
+      });
     }
     const options = parsed.data;
     return {
@@ -190,4 +194,10 @@ function columnNames<Options>(
 ): readonly string[] {
   const names = columns?.names ?? [];
   return typeof names === "function" ? names(options) : names;
+}
+
+/** Of a loss, and of every loss. */
+function optionNames(options: z.ZodType): string {
+  const own = options instanceof z.ZodObject ? Object.keys(options.shape) : [];
+  return [...own, "weight", "teacher"].join(", ");
 }

@@ -27,10 +27,13 @@ const movingSchedule = z.discriminatedUnion("kind", [
 ]);
 
 /** A number that changes with progress, the done fraction of the run in [0, 1]. A plain number is a constant. */
-export const scheduleSchema = z.union([
-  z.number().transform((value) => ({ kind: "constant", value }) as const),
-  movingSchedule,
-]);
+export const scheduleSchema = z.union(
+  [z.number().transform((value) => ({ kind: "constant", value }) as const), movingSchedule],
+  {
+    error:
+      "give a finite number, or a schedule such as {kind: linear, from: 1, to: 0, start: 0, end: 1} (kinds constant, linear, cosine, exponential, steps)",
+  },
+);
 
 /** A schedule whose values stay within bounds. */
 export function boundedSchedule(minimum: number, maximum = Infinity) {

@@ -33,14 +33,20 @@ function samplingSchema(defaults: { temperature: number; topP: number; topK: num
 const share = boundedSchedule(Number.MIN_VALUE, 1);
 
 export const acceptanceSchema = z
-  .union([
-    z.strictObject({ rank: boundedSchedule(1) }),
-    z.strictObject({ filtered: boundedSchedule(1) }),
-    z.strictObject({ mixture: boundedSchedule(0, 1) }),
-    z.strictObject({ topP: share }),
-    z.strictObject({ minP: share }),
-    z.strictObject({ greedy: z.literal(true) }),
-  ])
+  .union(
+    [
+      z.strictObject({ rank: boundedSchedule(1) }),
+      z.strictObject({ filtered: boundedSchedule(1) }),
+      z.strictObject({ mixture: boundedSchedule(0, 1) }),
+      z.strictObject({ topP: share }),
+      z.strictObject({ minP: share }),
+      z.strictObject({ greedy: z.literal(true) }),
+    ],
+    {
+      error:
+        "give one rule with its number or schedule: {rank: K}, {filtered: K}, {topP: P}, {minP: p}, {mixture: m} or {greedy: true}",
+    },
+  )
   .describe(
     "When the teacher accepts a draft token: {rank: K} (fewer than K better ids), {filtered: K} (and the teacher's sampling could draw it: SKD's released code), {topP: P}, {minP: p}, {mixture: m} (replaced with probability m whatever it is: MiniLLM's text) or {greedy: true}; numbers or schedules",
   );

@@ -10,15 +10,19 @@ export interface PlannedUse {
   readonly rollout: Pick<RolloutConfig, "blockLength" | "concurrency">;
   /** Does the teacher judge drafts? */
   readonly drafts: boolean;
+  /** Most positions of one question: of a draft, or of a whole response. */
+  readonly questionRows: number;
   /** Tokens of the longest sequence, response included. */
   readonly longestRow: number;
 }
+
+const DENSE_BYTES = { none: 0, f16: 2, f32: 4 } as const;
 
 /** Compares what a run will ask for with what the teacher allows, before the first step.
  * @throws TandemError INVALID_ARGUMENT naming the option and the limit. */
 export function checkTeacherLimits(
   { limits, contextLength, vocabSize, layers, model, signalParts }: TeacherDescription,
-  { requirements, rollout, drafts, longestRow }: PlannedUse,
+  { requirements, rollout, drafts, questionRows, longestRow }: PlannedUse,
 ): void {
   const within = (value: number, limit: number | undefined, field: string, what: string): void => {
     if (limit === undefined || limit === 0 || value <= limit) return;
@@ -44,6 +48,8 @@ export function checkTeacherLimits(
     within(tauCount(requirement), limits?.maxTaus, "losses.temperature", "temperatures");
     within(spec.draws, limits?.maxDraws, "losses.draws", "draws per position");
     within(studentTopK, limits?.maxAtIds, "losses", "student ids per position");
+    const denseBytes = DENSE_BYTES[spec.dense] * vocabSize * questionRows;
+    within(denseBytes, limits?.maxDenseBytes, "losses", "bytes of logits at once (dense)");
     within(Math.max(0, ...spec.hiddenLayers), layers, "losses", "as hidden layer");
   }
   within(longestRow, contextLength, "rollout.maxResponse", "positions per sequence");

@@ -169,6 +169,18 @@ describe("loadRunConfig", () => {
     });
   }
 
+  for (const [assignment, message] of [
+    ["losses=[{name: forward-kl, weight: .nan}]", /losses\.0\.weight: give a finite number/],
+    ["losses=[{name: forward-kl, weight: .inf}]", /losses\.0\.weight: give a finite number/],
+    ["losses=[{name: forward-kl, tpoK: 3}]", /tpoK"; its options are .*topK.*weight/],
+    ["losses=[{name: forward-kl, topK: 0}]", /losses\[0\] \(forward-kl\).*topK/s],
+    ["rollout.acceptance={rnak: 3}", /rollout\.acceptance: give one rule .*\{rank: K\}/],
+  ] as const) {
+    it(`says what is allowed instead of ${assignment}`, () => {
+      assert.throws(() => load(...SKD, assignment), { code: "INVALID_ARGUMENT", message });
+    });
+  }
+
   it("knows two acceptance rules at once for a mistake", () => {
     assert.throws(() => load(...SKD, "rollout.acceptance={rank: 2, topP: 0.5}"), {
       code: "INVALID_ARGUMENT",

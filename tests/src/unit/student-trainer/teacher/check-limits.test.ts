@@ -21,6 +21,7 @@ const plan = (loss: object, change: Partial<PlannedUse> = {}): PlannedUse => ({
   requirements: [new LossSet(lossesSchema.parse([loss])).requirement(0)],
   rollout: { blockLength: 8, concurrency: 4 },
   drafts: true,
+  questionRows: 8,
   longestRow: 50,
   ...change,
 });
@@ -50,6 +51,13 @@ describe("checkTeacherLimits", () => {
       plan({ name: "dpkd" }),
       { signalParts: ["top", "lse"] },
       /they need at of/,
+    ],
+    [
+      "more logits at once",
+      plan({ name: "forward-kl", dense: true }),
+      // 8 rows of 100 ids in float32 are 3200 bytes.
+      { limits: { maxDenseBytes: 3199 } },
+      /3200 bytes of logits at once \(dense\), teacher "big" allows 3199/,
     ],
     ["a longer text", plan({ name: "forward-kl" }, { longestRow: 51 }), {}, /51 positions/],
     [
