@@ -18,8 +18,17 @@ const FILE = "signals.mdb";
 const PAGE_BYTES = 4096;
 /** Key, place in the order and their nodes. */
 const ENTRY_OVERHEAD_BYTES = 160;
+const OPTIONS = {
+  compression: false,
+  maxDbs: 3,
+  // With either of them a commit that fails (a full disk) rejects a promise that nobody holds, or leaves `close` waiting (tried, 3.5.6).
+  overlappingSync: false,
+  eventTurnBatching: false,
+} as const;
 /** Puts that wait for the disk; what comes on top is not kept. */
 const MOST_PENDING = 256;
+/** After a write that failed. */
+const PAUSE_MS = 30_000;
 
 /** Signals in an embedded LMDB. Three tables: the values; for each key its place in the order of use and its size; and that order, from which the first
  * are dropped when all together exceed the limit. Writing happens in batches in a thread of LMDB's, and so does the disk's part of reading. */
@@ -37,6 +46,7 @@ export class LmdbTier implements StoreTier {
   #puts = new Map<string, { readonly key: Buffer; readonly value: Buffer }>();
   #used = new Map<string, Buffer>();
   #writing: Promise<void> | undefined;
+  #idleUntilMs = 0;
   #closed = false;
 
   private constructor(root: RootDatabase, { limitBytes, logger }: LmdbTierOptions) {
@@ -61,7 +71,7 @@ export class LmdbTier implements StoreTier {
         logger.warn({ event: "store.replaced", file }, "the store is damaged; a new one is begun");
         await Promise.all([rm(file), rm(`${file}-lock`, { force: true })]);
       }
-      return new LmdbTier(open({ path: file, compression: false, maxDbs: 3 }), options);
+      return new LmdbTier(open({ path: file, ...OPTIONS }), options);
     } catch (cause) {
       throw new TandemError(
         "FAILED_PRECONDITION",
@@ -91,6 +101,7 @@ export class LmdbTier implements StoreTier {
 
   put(key: Buffer, value: Buffer): void {
     if (this.#closed || this.#puts.size >= MOST_PENDING) return;
+    if (performance.now() < this.#idleUntilMs) return;
     if (occupiedBytes(value.length) > this.#limitBytes) return;
     this.#puts.set(key.toString("latin1"), { key, value });
     this.#writeSoon();
@@ -101,7 +112,6 @@ export class LmdbTier implements StoreTier {
     this.#closed = true;
     try {
       await this.#writing;
-      await this.#root.flushed;
       await this.#root.close();
     } catch (error) {
       this.#report("close", error);
@@ -111,12 +121,14 @@ export class LmdbTier implements StoreTier {
   /** An entry in the older half of the order moves to its end: most reads write nothing. */
   #noteUse(key: Buffer): void {
     const place = this.#places.getBinary(key)?.readUInt32LE(0) ?? Infinity;
-    if (place >= (this.#first + this.#next) / 2) return;
+    if (place >= (this.#first + this.#next) / 2 || performance.now() < this.#idleUntilMs) return;
     this.#used.set(key.toString("latin1"), key);
     this.#writeSoon();
   }
 
+  /** How much there is and in which order, as the file says. */
   #readOrder(): void {
+    this.#usedBytes = 0;
     for (const { key, value } of this.#order.getRange()) {
       if (this.#next === 0) this.#first = key;
       this.#next = key + 1;
@@ -126,8 +138,19 @@ export class LmdbTier implements StoreTier {
 
   #writeSoon(): void {
     this.#writing ??= this.#write()
-      .catch((error: unknown) => this.#report("write", error))
+      .catch((error: unknown) => this.#writeFailed(error))
       .finally(() => (this.#writing = undefined));
+  }
+
+  /** A full disk, most likely: what was to be written is dropped, and so is what comes in the next time. */
+  #writeFailed(error: unknown): void {
+    const { commitError } = error as { readonly commitError?: Promise<unknown> };
+    if (commitError !== undefined) settled(commitError);
+    this.#puts.clear();
+    this.#used.clear();
+    this.#idleUntilMs = performance.now() + PAUSE_MS;
+    this.#readOrder();
+    this.#report("write", error);
   }
 
   /** One batch after the other, so that what is read for a batch is what the one before it left. */
@@ -146,7 +169,7 @@ export class LmdbTier implements StoreTier {
   #insert(key: Buffer, value: Buffer): void {
     if (this.#places.getBinary(key) !== undefined) return;
     const sizeBytes = occupiedBytes(value.length);
-    void this.#values.put(key, value);
+    settled(this.#values.put(key, value));
     this.#append(key, sizeBytes);
     this.#usedBytes += sizeBytes;
   }
@@ -156,17 +179,17 @@ export class LmdbTier implements StoreTier {
     const record = Buffer.alloc(36);
     key.copy(record);
     record.writeUInt32LE(sizeBytes, 32);
-    void this.#order.put(place, record);
+    settled(this.#order.put(place, record));
     const position = Buffer.alloc(8);
     position.writeUInt32LE(place, 0);
     position.writeUInt32LE(sizeBytes, 4);
-    void this.#places.put(key, position);
+    settled(this.#places.put(key, position));
   }
 
   #moveToEnd(key: Buffer): void {
     const position = this.#places.getBinary(key);
     if (position === undefined) return;
-    void this.#order.remove(position.readUInt32LE(0));
+    settled(this.#order.remove(position.readUInt32LE(0)));
     this.#append(key, position.readUInt32LE(4));
   }
 
@@ -179,9 +202,9 @@ export class LmdbTier implements StoreTier {
       if (moved.has(key.toString("latin1"))) continue;
       this.#usedBytes -= value.readUInt32LE(32);
       this.#first = place + 1;
-      void this.#values.remove(key);
-      void this.#places.remove(key);
-      void this.#order.remove(place);
+      settled(this.#values.remove(key));
+      settled(this.#places.remove(key));
+      settled(this.#order.remove(place));
     }
   }
 
@@ -191,6 +214,11 @@ export class LmdbTier implements StoreTier {
       "the signal store on disk failed; signals are computed",
     );
   }
+}
+
+/** Writes of a batch fail with the batch, which is where it is dealt with. */
+function settled(write: PromiseLike<unknown>): void {
+  Promise.resolve(write).catch(() => undefined);
 }
 
 /** Large values take whole pages of their own. */

@@ -15,6 +15,8 @@ const COMMAND_TIMEOUT_MS = 500;
 /** Largest value that Redis is given; its own limit is 512 MiB. */
 const MAX_VALUE_BYTES = 64 << 20;
 const MOST_PENDING = 256;
+/** Nothing is asked for so long after it failed: a Redis that hangs must not cost every item a timeout. */
+const PAUSE_MS = 5000;
 
 /** Signals in a Redis that several servers share. How much it keeps and what goes first is its own configuration (`maxmemory`, `allkeys-lru`). While it
  * is away nothing is found and nothing is kept; the connection comes back by itself. */
@@ -24,12 +26,16 @@ export class RedisTier implements StoreTier {
   readonly #logger: Logger;
   #pending = 0;
   #failing = false;
+  #idleUntilMs = 0;
 
   private constructor(redis: Redis, logger: Logger) {
     this.#redis = redis;
     this.#logger = logger;
     redis.on("error", (error: unknown) => this.#failed(error));
-    redis.on("ready", () => (this.#failing = false));
+    redis.on("ready", () => {
+      this.#failing = false;
+      this.#idleUntilMs = 0;
+    });
   }
 
   /** @throws TandemError FAILED_PRECONDITION when `ioredis` is not installed. */
@@ -55,7 +61,7 @@ export class RedisTier implements StoreTier {
   }
 
   async get(key: Buffer): Promise<Buffer | undefined> {
-    if (this.#redis.status !== "ready") return undefined;
+    if (!this.#isThere) return undefined;
     try {
       return (await this.#redis.getBuffer(nameOf(key))) ?? undefined;
     } catch (error) {
@@ -65,7 +71,7 @@ export class RedisTier implements StoreTier {
   }
 
   put(key: Buffer, value: Buffer): void {
-    if (this.#redis.status !== "ready" || this.#pending >= MOST_PENDING) return;
+    if (!this.#isThere || this.#pending >= MOST_PENDING) return;
     if (value.length > MAX_VALUE_BYTES) return;
     this.#pending++;
     this.#redis
@@ -84,8 +90,13 @@ export class RedisTier implements StoreTier {
     this.#redis.disconnect();
   }
 
-  /** Says so once until it works again. */
+  get #isThere(): boolean {
+    return this.#redis.status === "ready" && performance.now() >= this.#idleUntilMs;
+  }
+
+  /** Says so once until it is back. */
   #failed(error: unknown): void {
+    this.#idleUntilMs = performance.now() + PAUSE_MS;
     if (this.#failing) return;
     this.#failing = true;
     this.#logger.warn(

@@ -77,12 +77,13 @@ describe("the store of finished signals", { timeout: 180_000 }, () => {
         { ...items[4], id: 2, rngKey: 5 },
         { ...items[4], id: 3, signal: { ...items[4]!.signal, topK: 6 } },
         { ...items[4], id: 4, next: false },
+        { ...items[4], id: 6, from: 4, next: false },
         { ...items[4], id: 5 },
       ];
       const mixed = await scoreOverWire(server.client, others);
       assert.deepEqual(
         others.map(({ id }) => mixed.get(id as number)!.usage.savedPositions > 0),
-        [false, false, false, false, true],
+        [false, false, false, false, false, true],
         "another question is another answer",
       );
       const fresh = await scoreOverWire(plain.client, others);

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { createLogger } from "@tandem/shared/telemetry/logger.js";
 import type { EncodedFrame } from "@tandem/teacher-server/scheduler/engine-step.js";
 import { LmdbTier } from "@tandem/teacher-server/store/lmdb-tier.js";
@@ -195,6 +198,24 @@ describe("LmdbTier", () => {
     assert.equal(await other.get(keyOf(1)), undefined);
     await other.close();
     assert.ok(statSync(file).size > 0);
+  });
+
+  it("goes on without what a full disk does not take", async () => {
+    const child = fileURLToPath(new URL("./full-disk-child.js", import.meta.url));
+    // 400 KiB: blocks of 512 bytes.
+    const limited = spawn(
+      "sh",
+      ["-c", `ulimit -f 800; exec "$0" "$@"`, process.execPath, child, join(dir, "full")],
+      {
+        stdio: ["ignore", "inherit", "ignore", "ipc"],
+      },
+    );
+    const [answer] = (await once(limited, "message")) as [[number, number, number]];
+    const [code] = (await once(limited, "exit")) as [number];
+    const [found, wrong, warnings] = answer;
+    assert.deepEqual([wrong, code], [0, 0]);
+    assert.ok(found > 0 && found < 30, `${found} of 30 fit`);
+    assert.equal(warnings, 1, "it tries again later, and says so once");
   });
 
   it("says which directory it cannot use", async () => {
