@@ -58,9 +58,9 @@ function bestGrid(values: Float32Array, bits: 4 | 8): Grid {
   const levels = (1 << bits) - 1;
   let low = 0;
   let high = 0;
-  for (const value of values) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
+  for (let i = 0; i < values.length; i++) {
+    low = Math.min(low, values[i]!);
+    high = Math.max(high, values[i]!);
   }
   if (low === high) return { scale: 1, zero: 0 };
   if (bits === 8) return gridOf(low, high, levels);
@@ -69,7 +69,7 @@ function bestGrid(values: Float32Array, bits: 4 | 8): Grid {
   for (const lowPart of RANGES) {
     for (const highPart of RANGES) {
       const grid = gridOf(low * lowPart, high * highPart, levels);
-      const error = squaredError(values, grid, levels);
+      const error = squaredError(values, grid, { levels, least });
       if (error < least) {
         least = error;
         best = grid;
@@ -85,14 +85,23 @@ function gridOf(low: number, high: number, levels: number): Grid {
   return { scale, zero: Math.min(levels, Math.max(0, Math.round(-low / scale))) };
 }
 
-/** The inner loop of quantisation: sixteen times per weight. */
-function squaredError(values: Float32Array, { scale, zero }: Grid, levels: number): number {
+/** Σ (w − its level)², given up where it is `least` or more already: the inner loop of quantisation, up to sixteen times per weight.
+ * Truncation rounds, since what it cuts is never negative. */
+function squaredError(
+  values: Float32Array,
+  { scale, zero }: Grid,
+  { levels, least }: { readonly levels: number; readonly least: number },
+): number {
   const inverse = 1 / scale;
+  const shift = zero + 0.5;
+  const top = levels + 0.5;
   let sum = 0;
-  for (let i = 0; i < values.length; i++) {
+  for (let i = 0; i < values.length && sum < least; i++) {
     const value = values[i]!;
-    const level = Math.min(levels, Math.max(0, Math.round(value * inverse) + zero));
-    const difference = (level - zero) * scale - value;
+    let place = value * inverse + shift;
+    if (place < 0) place = 0;
+    else if (place > top) place = top;
+    const difference = ((place | 0) - zero) * scale - value;
     sum += difference * difference;
   }
   return sum;
