@@ -3,7 +3,9 @@
 import { parseArgs } from "node:util";
 
 import { fixtureModel, startLiveServer } from "../helpers/live-server.js";
-import { soak } from "../helpers/soak.js";
+import { soak, SOAK_ARGS } from "../helpers/soak.js";
+
+const SHOWN_SAMPLES = 24;
 
 export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({
@@ -16,14 +18,16 @@ export async function run(args: string[]): Promise<object> {
       every: { type: "string", default: "10" },
     },
   });
-  const server = await startLiveServer({ model: String(values.model) });
+  const server = await startLiveServer({ model: String(values.model), args: SOAK_ARGS });
   try {
-    return await soak({
+    const report = await soak({
       server,
       seconds: Number(values.seconds),
       clients: Number(values.clients),
       sampleEverySeconds: Number(values.every),
     });
+    const apart = Math.ceil(report.samples.length / SHOWN_SAMPLES);
+    return { ...report, samples: report.samples.filter((_, i) => i % apart === 0) };
   } finally {
     await server.stop();
   }

@@ -3,13 +3,13 @@ import { after, before, describe, it } from "node:test";
 
 import { crowd } from "../helpers/crowd.js";
 import { fixtureModel, startLiveServer, type LiveServer } from "../helpers/live-server.js";
-import { soak } from "../helpers/soak.js";
+import { soak, SOAK_ARGS } from "../helpers/soak.js";
 
 describe("a teacher among many clients", { timeout: 180_000 }, () => {
   let server: LiveServer;
 
   before(async () => {
-    server = await startLiveServer({ model: fixtureModel("llama-tied") });
+    server = await startLiveServer({ model: fixtureModel("llama-tied"), args: SOAK_ARGS });
   });
   after(async () => {
     assert.equal(await server?.stop(), 0);

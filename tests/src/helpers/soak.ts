@@ -9,8 +9,16 @@ import { mulberry32 } from "./mulberry32.js";
 import { processFigures, type ProcessFigures } from "./process-figures.js";
 import { readMetrics } from "./read-metrics.js";
 
+/** What is kept on purpose is full after seconds, so that whatever grows afterwards is a leak. */
+export const SOAK_ARGS = [
+  "--store-memory-bytes",
+  "2000000",
+  "--prefix-cache-memory-bytes",
+  "2000000",
+] as const;
+
 export interface SoakOptions {
-  /** Serves a model with at least 97 ids and a context of 128. */
+  /** Started with SOAK_ARGS; serves a model with at least 97 ids and a context of 128. */
   readonly server: LiveServer;
   readonly seconds: number;
   readonly clients: number;
