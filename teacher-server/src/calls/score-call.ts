@@ -149,8 +149,12 @@ export class ScoreCall implements LiveCall {
     this.#lookups.add(key, (frames) => {
       // Cancelled meanwhile, and perhaps followed by another with its id.
       if (this.#items.get(item.id) !== inFlight) return;
-      if (frames === undefined) this.#submit(inFlight);
-      else this.#answer(item.id, { frames, done: true, usage: this.#usageOfStored(inFlight) });
+      try {
+        if (frames === undefined) this.#submit(inFlight);
+        else this.#answer(item.id, { frames, done: true, usage: this.#usageOfStored(inFlight) });
+      } catch (caught) {
+        this.#fail(item.id, TandemError.from(caught));
+      }
     });
   }
 

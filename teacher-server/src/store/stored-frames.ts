@@ -27,6 +27,15 @@ export function toStoredBytes(frames: readonly EncodedFrame[]): Buffer {
 export function fromStoredBytes(bytes: Buffer): readonly EncodedFrame[] | undefined {
   if (bytes.length < HEADER_BYTES || bytes.readUInt32LE(0) !== MAGIC) return undefined;
   if (crc32(bytes.subarray(8)) !== bytes.readUInt32LE(4)) return undefined;
+  try {
+    return parseFrames(bytes);
+  } catch {
+    // A right checksum over something else.
+    return undefined;
+  }
+}
+
+function parseFrames(bytes: Buffer): readonly EncodedFrame[] | undefined {
   const count = bytes.readUInt32LE(8);
   // The message keeps views of these bytes.
   const body = bytes.subarray(HEADER_BYTES + 4 * count);

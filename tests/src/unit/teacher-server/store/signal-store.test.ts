@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { crc32 } from "node:zlib";
 import { createLogger } from "@tandem/shared/telemetry/logger.js";
 import type { EncodedFrame } from "@tandem/teacher-server/scheduler/engine-step.js";
 import { LmdbTier } from "@tandem/teacher-server/store/lmdb-tier.js";
@@ -65,6 +66,23 @@ describe("stored frames", () => {
       damaged[i] = (damaged[i] as number) ^ 0x10;
       assert.equal(fromStoredBytes(damaged), undefined, `byte ${i}`);
       assert.equal(fromStoredBytes(bytes.subarray(0, i)), undefined, `first ${i} bytes`);
+    }
+  });
+});
+
+describe("bytes of somebody else", () => {
+  it("are refused even if their checksum is right", () => {
+    for (const [count, rest] of [
+      [1, Buffer.from("no message at all")],
+      [2 ** 31, Buffer.alloc(0)],
+      [0, Buffer.from([0xff, 0xff, 0xff])],
+    ] as const) {
+      const bytes = Buffer.alloc(12 + rest.length);
+      bytes.write("TSF1");
+      bytes.writeUInt32LE(count, 8);
+      rest.copy(bytes, 12);
+      bytes.writeUInt32LE(crc32(bytes.subarray(8)), 4);
+      assert.equal(fromStoredBytes(bytes), undefined);
     }
   });
 });
