@@ -1,4 +1,3 @@
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import {
   NO_SIGNAL,
@@ -15,9 +14,10 @@ import type {
   TeacherTensors,
   TemperedTensors,
 } from "./loss-definition.js";
-import { configureLoss, type ConfiguredLoss } from "./loss-registry.js";
-import { EXAMPLE_SIZES, type ModelSize, type ModelSizes, type RunSizes } from "./model-sizes.js";
-import { lossTeachersShape, teachersOfLoss, type TeacherName } from "./loss-teachers.js";
+import { assertListFits, teacherSize, toMember, type LossMember } from "./loss-member.js";
+import { mergeSpecs, union } from "./merge-specs.js";
+import type { RunSizes } from "./model-sizes.js";
+import { lossTeachersShape, type TeacherName } from "./loss-teachers.js";
 import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
 
 /** `losses:` of a configuration: each entry a loss by name, its weight (a number or a schedule) and its own options beside them. */
@@ -83,15 +83,6 @@ export interface OwnedParameter extends LossParameter {
   readonly name: string;
 }
 
-interface Member extends Omit<ConfiguredLoss, "requirement" | "parameters"> {
-  readonly requirement: LossRequirement;
-  readonly parameters: Readonly<Record<string, LossParameter>>;
-  readonly sizes: ModelSizes;
-  readonly weight: Schedule;
-  /** In the loss's order; never empty. */
-  readonly teachers: readonly TeacherName[];
-}
-
 /** A position before each loss sees its own part of it. */
 export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signals"> {
   /** Of the teachers that losses name. */
@@ -112,7 +103,7 @@ export class LossSet {
   readonly config: LossesConfig;
   /** Of the models; undefined where they are not known yet: then nothing can be computed that depends on them. */
   readonly sizes: RunSizes | undefined;
-  readonly #members: readonly Member[];
+  readonly #members: readonly LossMember[];
   /** Distinct temperatures of each teacher; the same schedule twice is one slot. */
   readonly #slots: ReadonlyMap<TeacherName, readonly Schedule[]>;
   readonly #scalars: readonly {
@@ -183,7 +174,7 @@ export class LossSet {
     };
   }
 
-  #membersOf(teacher: TeacherName): readonly Member[] {
+  #membersOf(teacher: TeacherName): readonly LossMember[] {
     return this.#members.filter(({ teachers }) => teachers.includes(teacher));
   }
 
@@ -204,30 +195,18 @@ export class LossSet {
   #requirementOf(teacher: TeacherName, progress: number): TeacherRequirement {
     const members = this.#membersOf(teacher);
     const positionTaus = this.#positionTausFor(teacher);
-    const parts = members.map(({ requirement }) => requirement.signal ?? {});
-    const largest = (pick: (part: Partial<SignalSpec>) => number | undefined) =>
-      Math.max(0, ...parts.map((part) => pick(part) ?? 0));
-    const any = (pick: (part: Partial<SignalSpec>) => boolean | undefined) =>
-      parts.some((part) => pick(part) ?? false);
-    const hiddenLayers = union(parts.map((part) => part.hiddenLayers ?? []));
+    const spec = mergeSpecs(
+      members.map(({ requirement }) => requirement.signal ?? {}),
+      this.#slots.get(teacher)!.map((slot) => scheduleAt(slot, progress)),
+    );
+    const size = teacherSize(this.sizes, teacher);
     return {
-      spec: {
-        topK: largest((part) => part.topK),
-        lse: any((part) => part.lse),
-        token: any((part) => part.token),
-        moments: any((part) => part.moments),
-        taus: this.#slots.get(teacher)!.map((slot) => scheduleAt(slot, progress)),
-        draws: largest((part) => part.draws),
-        dense: widestDense(parts),
-        hiddenLayers,
-      },
+      spec,
       ...(positionTaus.length > 0 && { positionTaus }),
       ...(members.some(({ requirement }) => requirement.acrossTokenizers) && {
-        acrossTokenizers: {
-          vocabulary: teacherSize(this.sizes, teacher).translation?.vocabulary,
-        },
+        acrossTokenizers: { vocabulary: size.translation?.vocabulary },
       }),
-      ...(hiddenLayers.length > 0 && { hiddenWidth: teacherSize(this.sizes, teacher).width }),
+      ...(spec.hiddenLayers.length > 0 && { hiddenWidth: size.width }),
       studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
   }
@@ -255,16 +234,7 @@ export class LossSet {
 
   /** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids than the vocabulary has. */
   assertFits(vocabulary: number): void {
-    this.#members.forEach(({ name, requirement: { signal, studentTopK = 0 }, sizes }, index) => {
-      const longest = Math.max(signal?.topK ?? 0, studentTopK);
-      const limit = sizes.teacher.translation?.vocabulary ?? vocabulary;
-      if (longest <= limit) return;
-      throw new TandemError(
-        "INVALID_ARGUMENT",
-        `losses[${index}] (${name}): a list of ${longest} ids exceeds the vocabulary of ${limit}; set topK (k, rank) to at most ${limit}`,
-        { field: `losses[${index}]`, limit },
-      );
-    });
+    this.#members.forEach((member, index) => assertListFits(member, index, vocabulary));
   }
 
   /** Weights of the losses at a point of the run, in their order. */
@@ -368,7 +338,7 @@ export class LossSet {
 
   /** A teacher's tensors as a loss sees them, its temperatures under its own names. */
   #tensorsOf<T>(
-    { requirement }: Member,
+    { requirement }: LossMember,
     teacher: TeacherName,
     inputs: LossSetInputs<T>,
   ): TeacherTensors<T> {
@@ -413,70 +383,12 @@ export function asksAnything({ spec, studentTopK }: TeacherRequirement): boolean
   return studentTopK > 0 || JSON.stringify(spec) !== JSON.stringify(NO_SIGNAL);
 }
 
-function longestList(members: readonly Member[]): number {
+function longestList(members: readonly LossMember[]): number {
   return Math.max(0, ...members.map(({ requirement }) => requirement.studentTopK ?? 0));
 }
 
 function slotKey(tau: Schedule): string {
   return JSON.stringify(tau);
-}
-
-function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"] {
-  if (parts.some((part) => part.dense === "f32")) return "f32";
-  return parts.some((part) => part.dense === "f16") ? "f16" : "none";
-}
-
-function toMember(
-  { name, weight, teacher, teachers, ...options }: LossesConfig[number],
-  index: number,
-  sizes: RunSizes | undefined,
-): Member {
-  const field = `losses[${index}]`;
-  const loss = configureLoss(name, options, field);
-  const named = teachersOfLoss(loss, { teacher, teachers }, field);
-  const own = { ...(sizes ?? EXAMPLE_SIZES), teacher: teacherSize(sizes, named[0]) };
-  const known = sizes === undefined ? unsized(loss) : sized(loss, own);
-  if (own.teacher.translation !== undefined) assertAcross(name, known.requirement, field);
-  return { ...loss, ...known, sizes: own, weight, teachers: named };
-}
-
-/** @throws TandemError FAILED_PRECONDITION for a loss that compares laws id by id. */
-function assertAcross(
-  name: string,
-  { signal, studentTopK, acrossTokenizers = false }: LossRequirement,
-  field: string,
-): void {
-  if (acrossTokenizers || (signal === undefined && studentTopK === undefined)) return;
-  throw new TandemError(
-    "FAILED_PRECONDITION",
-    `${field} (${name}): the teacher has another tokenizer, and the loss compares laws over one vocabulary; take gold, or a teacher with the student's tokenizer`,
-    { field },
-  );
-}
-
-type SizedParts = Pick<Member, "requirement" | "parameters">;
-
-function sized(loss: ConfiguredLoss, sizes: ModelSizes): SizedParts {
-  return { requirement: loss.requirement(sizes), parameters: loss.parameters(sizes) };
-}
-
-/** What a loss asks of models that are not known yet. Only losses on hidden states depend on sizes: options that the example does not
- * fit may fit the run's models. */
-function unsized(loss: ConfiguredLoss): SizedParts {
-  try {
-    return sized(loss, EXAMPLE_SIZES);
-  } catch {
-    return { requirement: { signal: { hiddenLayers: [0] }, studentLayers: [0] }, parameters: {} };
-  }
-}
-
-function teacherSize(sizes: RunSizes | undefined, teacher: TeacherName): ModelSize {
-  const { named, teacher: own } = sizes ?? EXAMPLE_SIZES;
-  return (teacher === undefined ? undefined : named?.[teacher]) ?? own;
-}
-
-function union(lists: readonly (readonly number[])[]): readonly number[] {
-  return [...new Set(lists.flat())].sort((a, b) => a - b);
 }
 
 /** J: how many temperatures each position of a signal has. */

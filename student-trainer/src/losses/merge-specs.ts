@@ -1,0 +1,32 @@
+import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
+
+/** What several losses ask of one teacher, as one request: the longest lists, every part that any of them needs. */
+export function mergeSpecs(
+  parts: readonly Partial<SignalSpec>[],
+  taus: readonly number[],
+): SignalSpec {
+  const largest = (pick: (part: Partial<SignalSpec>) => number | undefined) =>
+    Math.max(0, ...parts.map((part) => pick(part) ?? 0));
+  const any = (pick: (part: Partial<SignalSpec>) => boolean | undefined) =>
+    parts.some((part) => pick(part) ?? false);
+  return {
+    topK: largest((part) => part.topK),
+    lse: any((part) => part.lse),
+    token: any((part) => part.token),
+    moments: any((part) => part.moments),
+    taus,
+    draws: largest((part) => part.draws),
+    dense: widestDense(parts),
+    hiddenLayers: union(parts.map((part) => part.hiddenLayers ?? [])),
+  };
+}
+
+function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"] {
+  if (parts.some((part) => part.dense === "f32")) return "f32";
+  return parts.some((part) => part.dense === "f16") ? "f16" : "none";
+}
+
+/** The numbers of all lists, rising, each once. */
+export function union(lists: readonly (readonly number[])[]): readonly number[] {
+  return [...new Set(lists.flat())].sort((a, b) => a - b);
+}
