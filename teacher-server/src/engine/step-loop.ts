@@ -2,8 +2,9 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import type { Job } from "../scheduler/job.js";
-import type { JobProgress, Scheduler } from "../scheduler/scheduler.js";
-import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
+import type { JobProgress, Plan, Scheduler } from "../scheduler/scheduler.js";
+import { Quarantine } from "./quarantine.js";
+import type { EngineRowResult, EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 /** Whoever gave the job to the loop. */
 export interface JobListener {
@@ -30,6 +31,7 @@ export interface StepLoopOptions {
 export class StepLoop {
   readonly #options: StepLoopOptions;
   readonly #listeners = new Map<number, JobListener>();
+  readonly #quarantine = new Quarantine();
   #nextJobId = 1;
   #scheduled = false;
   #running = false;
@@ -70,6 +72,12 @@ export class StepLoop {
     if (this.#unavailable !== undefined) {
       const error = this.#unavailable;
       queueMicrotask(() => listener.onFailure(error));
+      return id;
+    }
+    try {
+      this.#quarantine.assertAllowed(job);
+    } catch (error) {
+      queueMicrotask(() => listener.onFailure(TandemError.from(error)));
       return id;
     }
     this.#listeners.set(id, listener);
@@ -123,18 +131,18 @@ export class StepLoop {
     this.#watchDeadlines();
     if (plan.step.rows.length === 0 && plan.step.release.length === 0) return;
     this.#running = true;
-    this.#compute(plan.step, plan.step.rows.length > 0).catch((error: unknown) => {
+    this.#compute(plan).catch((error: unknown) => {
       this.#options.logger.fatal({ event: "loop.failed", err: error }, "the step loop failed");
     });
   }
 
-  async #compute(step: EngineStep, hasRows: boolean): Promise<void> {
-    const { scheduler, clock, observer, run } = this.#options;
+  async #compute({ step, jobs }: Plan): Promise<void> {
+    const { scheduler, clock, observer } = this.#options;
     const began = clock.now();
     try {
-      const result = await run(step);
+      const result = await this.#run(step, jobs);
       // Nothing is in flight any more when the engine was lost in between.
-      if (hasRows && scheduler.busy) {
+      if (jobs.length > 0 && scheduler.busy) {
         observer.onStep(step, result, clock.now() - began);
         for (const progress of scheduler.apply(result)) this.#deliver(progress);
       }
@@ -144,6 +152,38 @@ export class StepLoop {
       this.#running = false;
       this.kick();
     }
+  }
+
+  /** A step at once; with suspects in it, group by group, so that one that takes the engine along shows. */
+  async #run(step: EngineStep, jobs: readonly Job[]): Promise<EngineStepResult> {
+    const groups = this.#quarantine.groups(jobs);
+    const results: EngineStepResult[] = [];
+    for (const group of groups) {
+      const release = results.length === 0 ? step.release : [];
+      const rows = group.map((i) => step.rows[i] as EngineStep["rows"][number]);
+      const members = group.map((i) => jobs[i] as Job);
+      try {
+        results.push(await this.#options.run({ ...step, release, rows }));
+      } catch (error) {
+        // Otherwise the step was refused, and the engine lives.
+        if (this.#unavailable !== undefined) this.#suspect(members);
+        throw error;
+      }
+      const ended = (job: Job, i: number) =>
+        (rows[i]?.past ?? 0) + (rows[i]?.tokens.length ?? 0) === job.tokens.length;
+      this.#quarantine.survived(members.filter(ended));
+    }
+    return results.length === 1 ? (results[0] as EngineStepResult) : mergeResults(results, groups);
+  }
+
+  #suspect(jobs: readonly Job[]): void {
+    const refused = this.#quarantine.lost(jobs).length;
+    this.#options.logger.warn(
+      { event: "engine.suspects", items: jobs.length, refused },
+      refused > 0
+        ? "an item has ended the engine again and again by itself: it is refused from now on"
+        : "these items were computed when the engine was lost; they are computed in smaller groups now",
+    );
   }
 
   /** A refused step takes its own jobs along; a lost engine has settled all of them already. */
@@ -192,6 +232,24 @@ export class StepLoop {
     const delayMs = Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(next - this.#options.clock.now())));
     this.#deadlineTimer = setTimeout(() => this.kick(), delayMs);
   }
+}
+
+/** The rows of groups in the order of the step. */
+function mergeResults(
+  results: readonly EngineStepResult[],
+  groups: readonly (readonly number[])[],
+): EngineStepResult {
+  const rows: EngineRowResult[] = [];
+  const merged = { computeMs: 0, computedPositions: 0, headPositions: 0 };
+  results.forEach((result, g) => {
+    groups[g]?.forEach((index, i) => {
+      rows[index] = result.rows[i] as EngineRowResult;
+    });
+    merged.computeMs += result.computeMs;
+    merged.computedPositions += result.computedPositions;
+    merged.headPositions += result.headPositions;
+  });
+  return { rows, ...merged };
 }
 
 function deadlineError(job: Job): TandemError {

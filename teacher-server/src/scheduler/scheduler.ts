@@ -31,6 +31,8 @@ export interface SchedulerOptions {
 
 export interface Plan {
   readonly step: EngineStep;
+  /** Whose the rows of the step are. */
+  readonly jobs: readonly Job[];
   /** Jobs whose deadline passed before they were computed; they are gone. */
   readonly expired: readonly Job[];
 }
@@ -182,6 +184,7 @@ export class Scheduler {
     if (rows.length > 0) this.#inFlight = rows;
     return {
       step: { release: this.#pool.takeReleased(), rows: rows.map(toEngineRow) },
+      jobs: rows.map(({ queued }) => queued.job),
       expired,
     };
   }
