@@ -9,6 +9,7 @@ interface Bench {
 
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   wire: () => import("./wire.js"),
+  "wire-methods": () => import("./wire-methods.js"),
   teacher: () => import("./teacher.js"),
   train: () => import("./train.js"),
   skd: () => import("./skd.js"),
