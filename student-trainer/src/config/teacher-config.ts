@@ -88,7 +88,7 @@ export const teacherSchema = z.strictObject({
     .min(0)
     .max(1)
     .default(TEACHER_DEFAULTS.retryBudget)
-    .describe("Repeats to an overloaded teacher, and hedges, per answer"),
+    .describe("Repeats to an overloaded teacher that names no time, and hedges, per answer"),
 });
 
 /** Further teachers, by the names that losses, rollouts and rows give them. */

@@ -15,14 +15,15 @@ export interface RepeatContext {
 }
 
 /** Milliseconds until an item that came back with an error is sent again; undefined when it failed for too long.
- * An overloaded teacher is asked again within the budget only; one that is away counts as failing. */
+ * A teacher that is away counts as failing. One that is overloaded is asked again when it says, or if it does not say, within the budget. */
 export function repeatDelay(
   error: TandemError,
   { backoff, budget, replica }: RepeatContext,
 ): number | undefined {
-  const isOverload = error.code === "RESOURCE_EXHAUSTED" || error.code === "DEADLINE_EXCEEDED";
   if (error.code === "UNAVAILABLE") replica.failed();
   const delayMs = backoff.next(error.retryDelayMs);
-  if (delayMs === undefined || !isOverload) return delayMs;
+  const isOverload = error.code === "RESOURCE_EXHAUSTED" || error.code === "DEADLINE_EXCEEDED";
+  // A quota's delay is when there is room again: more patience than that would waste it.
+  if (delayMs === undefined || !isOverload || error.retryDelayMs !== undefined) return delayMs;
   return Math.max(delayMs, budget.reserve(performance.now()));
 }

@@ -19,7 +19,7 @@ export interface TeacherOptions extends TeacherSecurity {
   readonly keepaliveMs: number;
   /** A score unanswered for so long is asked of a second replica too; 0 = never. */
   readonly hedgeAfterMs: number;
-  /** Repeats to an overloaded teacher, and hedges, per answer. */
+  /** Repeats to an overloaded teacher that names no time, and hedges, per answer. */
   readonly retryBudget: number;
   readonly encoding: "compact" | "plain";
   /** COMPACT only: largest error of a logit on the wire, nats; 0 = exact. */

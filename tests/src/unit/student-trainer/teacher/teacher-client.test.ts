@@ -15,7 +15,7 @@ function optionsFor(...addresses: string[]): TeacherOptions & { readonly events:
   return {
     ...TEACHER_DEFAULTS,
     addresses,
-    retryTimeoutMs: 400,
+    retryTimeoutMs: 1_000,
     random: () => 0,
     onEvent: (event) => events.push(event),
     events,
@@ -35,14 +35,15 @@ describe("TeacherClient", () => {
     const options = optionsFor(address);
     await assert.rejects(TeacherClient.connect(options), {
       code: "UNAVAILABLE",
-      message: new RegExp(`no teacher at ${address} within 400 ms \\(teacher.retryTimeoutMs\\)`),
+      message: new RegExp(`no teacher at ${address} within 1000 ms \\(teacher.retryTimeoutMs\\)`),
     });
-    assert.ok(options.events.filter(({ kind }) => kind === "retry").length >= 3);
+    assert.ok(options.events.filter(({ kind }) => kind === "retry").length >= 2);
   });
 
   it("goes to the next address of a list", async () => {
     const server = await startScriptedTeacher();
-    const client = await TeacherClient.connect(optionsFor(await deadAddress(), server.address));
+    const options = optionsFor(await deadAddress(), server.address);
+    const client = await TeacherClient.connect({ ...options, retryTimeoutMs: 10_000 });
     assert.equal(client.description.model, "toy");
     client.close();
     await server.close();
