@@ -20,6 +20,7 @@ import { readTokenizerFiles } from "@tandem/shared/tokenizer/tokenizer-files.js"
 import { Tokenizer } from "@tandem/shared/tokenizer/tokenizer.js";
 import { startLiveServer } from "../helpers/live-server.js";
 import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
+import { cpuTicks } from "./cpu-ticks.js";
 import type { BareSetup, BareTimes } from "./teacher-child.js";
 import { spread } from "./spread.js";
 import { TeacherPeers } from "./teacher-peers.js";
@@ -255,19 +256,6 @@ async function ask(child: ChildProcess, message: BareSetup | "measure"): Promise
   });
   const [reply] = (await Promise.race([once(child, "message"), died])) as unknown[];
   return reply;
-}
-
-/** Processor time used by these processes so far, in the kernel's ticks; NaN where there is no /proc. */
-function cpuTicks(pids: readonly number[]): number {
-  try {
-    return pids.reduce((sum, pid) => {
-      // The second field, the program's name, may hold spaces; user and system time are fields 14 and 15.
-      const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-      return sum + Number(fields[11]) + Number(fields[12]);
-    }, 0);
-  } catch {
-    return NaN;
-  }
 }
 
 function describe(client: TeacherClient): Promise<DescribeResponse__Output> {
