@@ -4,8 +4,16 @@ import { z } from "zod";
 import { bounded } from "./atoms.js";
 import type { LossDefinition, LossInputs } from "./loss-definition.js";
 import { logSigmoid } from "./log-sigmoid.js";
+import { preferencePairs } from "./preference-pairs.js";
+import { tokenLogProbability } from "./token-log-probability.js";
 
 const options = z.strictObject({
+  level: z
+    .enum(["token", "sequence"])
+    .default("token")
+    .describe(
+      "token: the release, at every position; sequence: the paper, another's response to a prompt against the student's (rollout: pairs)",
+    ),
   beta: z.number().positive().default(0.1).describe("scale of the preference"),
   dense: z
     .boolean()
@@ -16,15 +24,32 @@ const options = z.strictObject({
 });
 
 /** −log σ(β·[log q(a)/p(a) − log q(b)/p(b)]), a the teacher's best id, b the student's; log 2 without a gradient where they agree.
- * Source: the release of Li et al. 2024 (DPKD, arXiv 2406.19774), which prefers tokens; the paper's loss prefers whole responses. */
+ * Level `sequence`: −log σ(β·[r(a) − r(b)]), a another's response to a prompt, b the student's, r the mean of log q/p over its tokens.
+ * Source: Li et al. 2024 (DPKD, arXiv 2406.19774): the paper prefers responses, the release tokens. */
 export const dpkd: LossDefinition<z.output<typeof options>> = {
   name: "dpkd",
-  summary: "prefers the teacher's best token to the student's (DPKD as released)",
-  source: "DPKD, arXiv 2406.19774, release",
+  summary: "prefers the teacher's best token, or its response, to the student's",
+  source: "DPKD, arXiv 2406.19774, and its release",
   options,
-  requires: ({ dense }) =>
-    dense ? { signal: { dense: "f32" } } : { signal: { topK: 1 }, studentTopK: 1 },
-  perToken: (ops, inputs, { beta, dense }) => {
+  requires: ({ level, dense }) => {
+    if (level === "sequence") return { signal: { token: true, lse: true } };
+    return dense ? { signal: { dense: "f32" } } : { signal: { topK: 1 }, studentTopK: 1 };
+  },
+  needsProbe: ({ level }) => level === "sequence",
+  probe: tokenLogProbability,
+  columns: {
+    names: ({ level }) => (level === "sequence" ? ["slope", "value"] : []),
+    compute: (positions, { level, beta }) =>
+      level === "sequence" ? preferencePairs(positions, beta) : [],
+  },
+  perToken: (ops, inputs, { level, beta, dense }) => {
+    if (level === "sequence") {
+      const { slope, value } = inputs.columns;
+      invariant(slope !== undefined && value !== undefined, "the loss is given its columns");
+      const logQ = tokenLogProbability(ops, inputs);
+      const nothing = ops.sub(logQ, ops.stopGradient(logQ)); // 0, with the gradient of log q
+      return ops.add(value, ops.mul(slope, nothing));
+    }
     const pair = dense ? denseBest(ops, inputs) : sentBest(ops, inputs);
     const v = (ids: T): T => ops.takeAlongAxis(inputs.logits, ids, 1); // [n,1]
     type T = typeof pair.teacherId;
