@@ -8,7 +8,7 @@ is in [methods.json](methods.json).
 
 **The experiment.** The demo's task (four digits × one digit, every step written out, 18 tokens), its teacher (1.19 M parameters, 100 % right, nearly
 deterministic), a student of three of its six layers (0.60 M parameters, 0 % right before). Every run sees 640 sequences of at most 42 tokens, whoever writes them,
-each three times in minibatches of 16: 120 steps of AdamW at 2·10⁻³ (the best of 1, 2 and 4·10⁻³ for forward KL on given answers, on validation problems, two
+each three times in minibatches of 16 (policy gradients less often: see their files): 120 steps of AdamW at 2·10⁻³ (the best of 1, 2 and 4·10⁻³ for forward KL on given answers, on validation problems, two
 seeds; not tuned for any other method), 10 steps of warm-up, linear decay over the second half, clipped at 1, token mean. The budget is small on purpose: with five times as many sequences all
 methods are right nearly always, and nothing is to be seen. The student writes at temperature 1, the teacher at 0.2 / top-p 0.5, losses take both at
 temperature 1 unless the method says otherwise, drafts are accepted at rank 2 of the teacher's raw logits. Options are the papers', but the lists: V is 18.
@@ -17,10 +17,17 @@ temperature 1 unless the method says otherwise, drafts are accepted at rank 2 of
 (three seeds: ± 4.3 standard errors, so wide intervals). _KL_, _agrees_: on the student's own greedy text, KL(teacher ‖ student) in nats per token, and the share of its tokens that
 are the teacher's best: how a greedy teacher would accept it as a draft. _Accepted_: of drafts, first and last batch. _Tokens_: of all texts, each counted once. _Bytes_: of signal
 for each of them, as measured at the server, in \`COMPACT\` with a logit error of at most 0.01, frames and headers included, the same again for text that was scored twice; _PLAIN_:
-what they would be there, without headers.
+what they would be there, without headers. Where bytes are missing, the next run of the bench measures them.
 
 **What it shows, and what not.** That every method trains, and what its signal costs. Differences below ten points between single seeds are noise. One task with a teacher this sure of itself
-says nothing about which method is best for a language model: the papers' claims are about large ones.
+says nothing about which method is best for a language model: the papers' claims are about large ones. What can be read off, with the likely reason:
+
+- \`sft\` and \`sequence-kd\` are the same run: at temperature 0.2 this teacher writes the reference answers.
+- Continuation-KD's published φ begins near 0, which asks the student for flat laws first; with 120 steps it does not recover. From ½ it is an ordinary method.
+- Reverse KL, and what is built on it (AdaKD makes hard positions colder still), gives little gradient where a student is surely wrong, as this one is at first.
+- ATKD gives the half of the positions where the teacher is surest no term for the token itself: for students that already know those.
+- Policy gradients from one sample per position need a student that is sometimes right.
+- Ranks say nothing of how sure the teacher is: \`ranking\` is made to stand beside a divergence, as in \`rlkd\`.
 `;
 
 /** The table, from whatever runs there are. */
@@ -60,6 +67,7 @@ function rowOf(
   if (runs.length === 0) return [];
   const mean = (pick: (run: MethodRun) => number) => intervalOf(runs.map(pick)).mean;
   const { mean: right, half } = intervalOf(runs.map(({ accuracy }) => 100 * accuracy));
+  const bytes = runs.flatMap(({ bytesPerPosition }) => bytesPerPosition ?? []);
   const drafted = runs[0]?.acceptanceFirst !== undefined;
   const share = (pick: (run: MethodRun) => number | undefined) =>
     (100 * mean((run) => pick(run) ?? 0)).toFixed(1);
@@ -74,7 +82,7 @@ function rowOf(
       ? `${share(({ acceptanceFirst }) => acceptanceFirst)} → ${share(({ acceptanceLast }) => acceptanceLast)}`
       : "",
     Math.round(mean(({ tokens }) => tokens)).toLocaleString("en-US"),
-    mean(({ bytesPerPosition }) => bytesPerPosition).toFixed(0),
+    bytes.length === 0 ? "" : intervalOf(bytes).mean.toFixed(0),
     String(plainBytes),
   ];
   return [`| ${cells.join(" | ")} |`];

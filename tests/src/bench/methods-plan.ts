@@ -52,6 +52,8 @@ export const SHIFTING: Readonly<Record<string, string>> = {
   ctkd: "θ makes it larger",
   "ctkd-instance": "its network makes it larger",
   "on-policy-distillation": "an estimate of a policy gradient",
+  "on-policy-distillation-lagged": "an estimate of a policy gradient",
+  minillm: "an estimate of a policy gradient",
 };
 
 export interface MethodConfig {

@@ -25,9 +25,9 @@ export interface MethodRun {
   /** Response tokens of all batches, and those that went through a training step: each as often as it was used. */
   readonly tokens: number;
   readonly trainedTokens: number;
-  /** Bytes of signal that the teacher sent, and per response token. */
-  readonly signalBytes: number;
-  readonly bytesPerPosition: number;
+  /** Bytes of signal that the teacher sent, and per response token; a run without them is repeated. */
+  readonly signalBytes?: number;
+  readonly bytesPerPosition?: number;
   /** The clock's, on whatever else the machine was doing. */
   readonly seconds: number;
   /** What is wrong with it; absent when nothing is. */

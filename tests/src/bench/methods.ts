@@ -98,11 +98,16 @@ class Store {
   }
 
   has({ method, seed }: PlannedRun): boolean {
-    return this.runs.some((run) => run.method === method.name && run.seed === seed);
+    return this.runs.some(
+      (run) => run.method === method.name && run.seed === seed && run.signalBytes !== undefined,
+    );
   }
 
   async add(run: MethodRun): Promise<void> {
-    this.runs = [...this.runs, run].sort(
+    const others = this.runs.filter(
+      ({ method, seed }) => method !== run.method || seed !== run.seed,
+    );
+    this.runs = [...others, run].sort(
       (a, b) => a.method.localeCompare(b.method, "en") || a.seed - b.seed,
     );
     await this.write();
