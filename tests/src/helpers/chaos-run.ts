@@ -52,7 +52,10 @@ export async function runSkd(options: ChaosRunOptions): Promise<ChaosRun> {
     score: (question) => teacher.score(question),
     generate: (order) => teacher.generate(order),
     openSequence: (request) =>
-      watchTeacher(teacher, () => onQuestion?.(++questions)).teacher.openSequence(request),
+      watchTeacher(teacher, () => {
+        questions++;
+        onQuestion?.(questions);
+      }).teacher.openSequence(request),
   });
   await trainRun({
     config,
