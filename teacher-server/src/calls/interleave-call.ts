@@ -12,15 +12,10 @@ import type { ValidDraft } from "../admission/valid-interleave.js";
 import type { JobProgress } from "../scheduler/scheduler.js";
 import type { DraftWork } from "../sessions/interleave-session.js";
 import { SessionTable, type OpenSession } from "../sessions/session-table.js";
-import {
-  drainingError,
-  itemDeadline,
-  type CallContext,
-  type CallStream,
-  type LiveCall,
-} from "./call-context.js";
+import { itemDeadline, type CallContext, type CallStream, type LiveCall } from "./call-context.js";
 import { Outbox } from "./outbox.js";
 import { ANSWER_OVERHEAD_BYTES, packFrames } from "./pack-frames.js";
+import { StreamEnd } from "./stream-end.js";
 import { toBytes, toItemError, toWireFinish, toWireUsage } from "./to-wire.js";
 
 /** What an Interleave stream writes. */
@@ -35,6 +30,7 @@ export class InterleaveCall implements LiveCall {
   readonly #context: CallContext;
   readonly #stream: CallStream<InterleaveAnswers>;
   readonly #outbox: Outbox<InterleaveAnswers>;
+  readonly #end: StreamEnd<InterleaveAnswers>;
   readonly #sessions: SessionTable;
   /** The job that computes a session's draft, or fills its cache ahead of the first one. */
   readonly #jobs = new Map<OpenSession, number>();
@@ -47,9 +43,6 @@ export class InterleaveCall implements LiveCall {
   /** What an unanswered draft takes. */
   readonly #tickets = new WeakMap<ValidDraft, Ticket>();
   #unansweredDrafts = 0;
-  #inputEnded = false;
-  #draining = false;
-  #ended = false;
 
   constructor(context: CallContext, stream: CallStream<InterleaveAnswers>) {
     this.#context = context;
@@ -60,6 +53,7 @@ export class InterleaveCall implements LiveCall {
       send: stream.send,
       limitBytes: context.limits.maxMessageBytes,
     });
+    this.#end = new StreamEnd(stream, this.#outbox, () => this.#unansweredDrafts > 0);
   }
 
   receive(request: InterleaveRequest__Output): void {
@@ -73,13 +67,11 @@ export class InterleaveCall implements LiveCall {
 
   /** The client has half-closed. */
   endInput(): void {
-    this.#inputEnded = true;
-    this.#endIfDone();
+    this.#end.inputEnded();
   }
 
   drain(): void {
-    this.#draining = true;
-    this.#endIfDone();
+    this.#end.draining();
   }
 
   /** The stream is gone, and its sessions with it. */
@@ -298,7 +290,7 @@ export class InterleaveCall implements LiveCall {
     const opened = this.#sessions.find(sequence);
     if (opened === undefined) return;
     this.#drop(opened);
-    this.#endIfDone();
+    this.#end.check();
   }
 
   #drop(opened: OpenSession): void {
@@ -354,14 +346,6 @@ export class InterleaveCall implements LiveCall {
   #answered(draft: ValidDraft): void {
     this.#tickets.get(draft)?.release();
     this.#unansweredDrafts--;
-    this.#endIfDone();
-  }
-
-  #endIfDone(): void {
-    if (this.#ended || this.#unansweredDrafts > 0 || !(this.#inputEnded || this.#draining)) return;
-    this.#ended = true;
-    this.#outbox.flush();
-    if (this.#inputEnded) this.#stream.end();
-    else this.#stream.fail(drainingError());
+    this.#end.check();
   }
 }

@@ -8,16 +8,11 @@ import { admitScoreItem, type ValidScoreItem } from "../admission/admit-score.js
 import type { EncodedFrame, HeadWish } from "../scheduler/engine-step.js";
 import { NO_USAGE, type JobUsage } from "../scheduler/job.js";
 import { signalKey } from "../store/signal-key.js";
-import {
-  drainingError,
-  itemDeadline,
-  type CallContext,
-  type CallStream,
-  type LiveCall,
-} from "./call-context.js";
+import { itemDeadline, type CallContext, type CallStream, type LiveCall } from "./call-context.js";
 import { Outbox } from "./outbox.js";
 import { ANSWER_OVERHEAD_BYTES, packFrames } from "./pack-frames.js";
 import { StoreLookups } from "./store-lookups.js";
+import { StreamEnd } from "./stream-end.js";
 import { toItemError, toWireUsage } from "./to-wire.js";
 
 /** What a Score stream writes. */
@@ -49,11 +44,9 @@ export class ScoreCall implements LiveCall {
   readonly #context: CallContext;
   readonly #stream: CallStream<ScoreAnswers>;
   readonly #outbox: Outbox<ScoreAnswers>;
+  readonly #end: StreamEnd<ScoreAnswers>;
   readonly #items = new Map<number, ItemInFlight>();
   readonly #lookups: StoreLookups | undefined;
-  #inputEnded = false;
-  #draining = false;
-  #ended = false;
 
   constructor(context: CallContext, stream: CallStream<ScoreAnswers>) {
     this.#context = context;
@@ -63,6 +56,7 @@ export class ScoreCall implements LiveCall {
       send: stream.send,
       limitBytes: context.limits.maxMessageBytes,
     });
+    this.#end = new StreamEnd(stream, this.#outbox, () => this.#items.size > 0);
     const { store } = context;
     this.#lookups = store && new StoreLookups({ store, isCongested: stream.isCongested });
   }
@@ -74,13 +68,11 @@ export class ScoreCall implements LiveCall {
 
   /** The client has half-closed. */
   endInput(): void {
-    this.#inputEnded = true;
-    this.#endIfDone();
+    this.#end.inputEnded();
   }
 
   drain(): void {
-    this.#draining = true;
-    this.#endIfDone();
+    this.#end.draining();
   }
 
   /** The stream is gone: nothing of it is computed any more. */
@@ -258,15 +250,7 @@ export class ScoreCall implements LiveCall {
       for (const ticket of item.tickets) ticket.release();
       this.#context.pool.free(item.cache);
     }
-    this.#endIfDone();
-  }
-
-  #endIfDone(): void {
-    if (this.#ended || this.#items.size > 0 || !(this.#inputEnded || this.#draining)) return;
-    this.#ended = true;
-    this.#outbox.flush();
-    if (this.#inputEnded) this.#stream.end();
-    else this.#stream.fail(drainingError());
+    this.#end.check();
   }
 }
 
