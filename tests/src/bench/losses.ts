@@ -44,10 +44,12 @@ export async function run(args: string[]): Promise<object> {
     const plain = await prepare("forward-kl", options, { ...sizes, blockRows: 1 });
     for (const { name, options, requires } of listLosses()) {
       if (wanted.length > 0 && !wanted.includes(name)) continue;
+      // Their cost is that of their layers' width.
+      if (requires.studentLayers !== undefined || requires.signal?.hiddenLayers?.length) continue;
       const canBeDense = options.some((option) => option.name === "dense");
-      const isDense = requires.signal?.dense === "f32";
+      const isDense = requires.signal?.dense === "f32" && !canBeDense;
       if (form === "dense" ? !(canBeDense || isDense) : isDense) continue;
-      const chosen = form === "dense" && canBeDense ? { dense: true } : {};
+      const chosen = canBeDense ? { dense: form === "dense" } : {};
       const own = await prepare(name, chosen, sizes);
       const compared = await compare([own, forwardKl, plain], Number(values["runs"]));
       results.push({ loss: name, form, ...compared });
