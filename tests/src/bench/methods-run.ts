@@ -38,8 +38,9 @@ export async function runMethod(setup: RunSetup): Promise<MethodRun> {
   const flags = ["--config", method.file, ...assignments.flatMap((value) => ["--set", value])];
   const before = await payloadBytes(teacher.httpAddress);
   const began = performance.now();
-  // The run's own evaluations are cut short: the student is examined below.
-  await trainer("train", ...flags, "--set", "evaluation.rows=1");
+  // The run's own evaluations are cut short where nothing depends on them: the student is examined below.
+  const short = config.training.evaluateEvery === null ? ["--set", "evaluation.rows=1"] : [];
+  await trainer("train", ...flags, ...short);
   const seconds = (performance.now() - began) / 1000;
   const signalBytes = (await payloadBytes(teacher.httpAddress)) - before;
   const measures = await examine(flags, examination);

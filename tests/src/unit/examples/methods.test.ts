@@ -90,6 +90,7 @@ describe("the table of results", () => {
       page,
     );
     assert.ok(page.includes("- skd, seed 2: too slow"));
+    assert.match(page, /^Not run yet: .*, gkd, .*, uld\.$/m);
     const { signalBytes: _bytes, bytesPerPosition: _per, ...uncounted } = run;
     assert.ok(methodsPage(methods, [uncounted]).includes("| 26,000 |  | 72 |"));
   });
