@@ -49,20 +49,6 @@ export interface EvaluationRecord {
 
 export type RunRecord = StepRecord | EvaluationRecord;
 
-const TIMING_FIELDS: readonly string[] = [
-  "tokensPerSecond",
-  "teacherWaitMs",
-  "seconds",
-  "rolloutSeconds",
-] satisfies (keyof StepTiming)[];
-
-/** A record without what depends on the clock: equal for equal runs, bit by bit. */
-export function deterministicPart(record: RunRecord): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(
-    Object.entries(record).filter(([name]) => !TIMING_FIELDS.includes(name)),
-  );
-}
-
 /** `metrics.jsonl`: one JSON object a line, only ever appended to, except that a resumed run first cuts off what came behind its checkpoint. */
 export class RunLog {
   readonly #handle: FileHandle;

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { RolloutTeacher } from "@tandem/student-trainer/rollout/teacher-pool.js";
 import { trainRun } from "@tandem/student-trainer/cli/train-run.js";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
-import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { deterministicPart } from "./deterministic-part.js";
 
 import type { RolloutPair } from "./rollout-pair.js";
 import { watchTeacher } from "./rollout-watch.js";

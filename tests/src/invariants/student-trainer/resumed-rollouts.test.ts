@@ -5,7 +5,8 @@ import { after, before, describe, it } from "node:test";
 
 import { trainRun } from "@tandem/student-trainer/cli/train-run.js";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
-import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { deterministicPart } from "../../helpers/deterministic-part.js";
 
 import { startLiveServer, type LiveServer } from "../../helpers/live-server.js";
 import { makeRolloutPair, type RolloutPair } from "../../helpers/rollout-pair.js";

@@ -3,7 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
-import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { deterministicPart } from "../../helpers/deterministic-part.js";
 
 import { startLiveServer, type LiveServer } from "../../helpers/live-server.js";
 import { runTrainer, startTrainer } from "../../helpers/rollout-cli.js";

@@ -14,7 +14,8 @@ import {
   type RolloutBatch,
 } from "@tandem/student-trainer/rollout/rollout.js";
 import type { JsonValue, RolloutSource } from "@tandem/student-trainer/training/rollout-source.js";
-import { deterministicPart, readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { readRunLog } from "@tandem/student-trainer/training/run-log.js";
+import { deterministicPart } from "../../helpers/deterministic-part.js";
 import { runTraining } from "@tandem/student-trainer/training/trainer.js";
 import type { TrainerOptions } from "@tandem/student-trainer/training/trainer-options.js";
 import { trainingSchema } from "@tandem/student-trainer/training/training-config.js";

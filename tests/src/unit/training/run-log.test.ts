@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
-  deterministicPart,
   readRunLog,
   RunLog,
   type RunRecord,
   type StepRecord,
 } from "@tandem/student-trainer/training/run-log.js";
+import { deterministicPart } from "../../helpers/deterministic-part.js";
 import { summarizeRun } from "@tandem/student-trainer/training/summary.js";
 
 let dir = "";
