@@ -10,9 +10,8 @@ import type { OpenRequest } from "./head-runner.js";
 import { KvArena, type KvMemory } from "./kv-arena.js";
 import { kvBytes, kvShape } from "./kv-shape.js";
 import { ModelSessions } from "./model-sessions.js";
-import type { Quantization } from "../quantization/quantization.js";
 import { OpenRow } from "./open-row.js";
-import { bindQuantized } from "./quantized-weights.js";
+import { bindQuantized, type QuantizedModel } from "./quantized-weights.js";
 import { runBody } from "./run-body.js";
 import type { DraftVerdict, Step, StepResult, StepRow, StepRowResult } from "./step.js";
 import { toSignal } from "./to-signal.js";
@@ -77,7 +76,9 @@ export class ModelRunner {
     ...options
   }: RunnerOptions & {
     readonly dir: string;
-    readonly quantized?: { readonly file: string; readonly quantization: Quantization };
+    readonly quantized?: Pick<QuantizedModel, "quantization" | "storage"> & {
+      readonly file: string;
+    };
   }): Promise<ModelRunner> {
     const config = await readModelConfig(dir);
     assertOptions(config, options);

@@ -9,10 +9,11 @@ import { safetensorsStart, type NamedShape } from "../checkpoint/write-safetenso
 import { writeFileAtomic } from "../checkpoint/write-file-atomic.js";
 import { headName, listParameters, type ParameterSpec } from "../models/parameters.js";
 import { quantizeBlocks } from "../quantization/block-bits.js";
-import { quantizeInt8Columns } from "../quantization/int8-columns.js";
+import { aroundZeroPoint, quantizeInt8Columns } from "../quantization/int8-columns.js";
 import {
   QUANTIZATION_VERSION,
   weightFormat,
+  type Int8Storage,
   type Quantization,
   type WeightFormat,
 } from "../quantization/quantization.js";
@@ -30,6 +31,8 @@ export interface QuantizedModel {
   /** V. */
   readonly vocabulary: number;
   readonly quantization: Quantization;
+  /** `int8Storage()`. */
+  readonly storage: Int8Storage;
 }
 
 /** A matrix that is only multiplied with. */
@@ -123,6 +126,8 @@ const GRAPH_DTYPE: Readonly<Record<string, ExternalBytes["dtype"]>> = {
   U8: "u8",
 };
 
+const STORED = { i8: "I8", u8: "U8" } as const;
+
 /** Embeddings (looked up, not multiplied with), norms and biases. */
 function keptParameters({ config }: QuantizedModel): readonly ParameterSpec[] {
   return listParameters(config).filter(
@@ -135,13 +140,14 @@ function isLinear(config: ModelConfig, { name, shape }: ParameterSpec): boolean 
   return shape.length === 2 && !isTable;
 }
 
-function listLinears({ config, vocabulary, quantization }: QuantizedModel): readonly Linear[] {
+function listLinears(model: QuantizedModel): readonly Linear[] {
+  const { config, vocabulary } = model;
   const inBody = listParameters(config).filter((spec) => isLinear(config, spec));
   const transposed = config.family === "gpt2";
   const body = inBody.map(({ name, shape }): Linear => {
     const [first, second] = shape as readonly [number, number];
     const [outputs, inputs] = transposed ? [second, first] : [first, second];
-    const format = weightFormat(name, inputs, quantization);
+    const format = weightFormat(name, inputs, model);
     return { name, label: name, outputs, inputs, transposed, format };
   });
   const inputs = config.hiddenSize;
@@ -151,7 +157,7 @@ function listLinears({ config, vocabulary, quantization }: QuantizedModel): read
     outputs: vocabulary,
     inputs,
     transposed: false,
-    format: weightFormat(HEAD_LABEL, inputs, quantization),
+    format: weightFormat(HEAD_LABEL, inputs, model),
   };
   return [...body, head];
 }
@@ -160,7 +166,7 @@ function listLinears({ config, vocabulary, quantization }: QuantizedModel): read
 function formatTensors({ label, outputs, inputs, format }: Linear): readonly NamedShape[] {
   if (format.kind === "int8") {
     return [
-      { name: `${label}.values`, dtype: "I8", shape: [inputs, outputs] },
+      { name: `${label}.values`, dtype: STORED[format.storage], shape: [inputs, outputs] },
       { name: `${label}.scales`, dtype: "F32", shape: [outputs] },
     ];
   }
@@ -191,7 +197,7 @@ function bindFormat(
 function* quantize(weight: Float32Array, { outputs, format }: Linear): Generator<Uint8Array> {
   if (format.kind === "int8") {
     const { values, scales } = quantizeInt8Columns(weight, { outputs, ...format });
-    yield bytesOfArray(values);
+    yield format.storage === "u8" ? aroundZeroPoint(values) : bytesOfArray(values);
     yield bytesOfArray(scales);
     return;
   }

@@ -39,3 +39,10 @@ function scaleToInt8(row: Float32Array): number {
   for (let i = 0; i < row.length; i++) row[i]! *= factor;
   return largest / 127;
 }
+
+/** The same values as u8 around 128, in place. */
+export function aroundZeroPoint({ buffer, byteOffset, length }: Int8Array): Uint8Array {
+  const bytes = new Uint8Array(buffer, byteOffset, length);
+  for (let i = 0; i < length; i++) bytes[i]! += 128;
+  return bytes;
+}

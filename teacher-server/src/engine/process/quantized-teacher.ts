@@ -4,7 +4,7 @@ import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { assertExactProducts } from "@tandem/shared/inference/exact-products.js";
+import { int8Storage } from "@tandem/shared/inference/int8-storage.js";
 import { ModelRunner, type RunnerOptions } from "@tandem/shared/inference/model-runner.js";
 import {
   bindQuantized,
@@ -33,21 +33,22 @@ export interface TeacherSource extends Required<Pick<RunnerOptions, "vocabulary"
 
 /** A checkpoint served in fewer bits. The quantised weights and their divergence are made at the first start and kept under the checkpoint's digest;
  * that start computes the float32 laws too, before the quantised model is loaded, so that both are never in memory together.
- * @throws TandemError as ModelRunner.load and writeQuantized; UNIMPLEMENTED where the processor's integer products are not exact. */
+ * @throws TandemError as ModelRunner.load and writeQuantized. */
 export async function loadQuantized(
   source: TeacherSource,
   options: RunnerOptions,
 ): Promise<QuantizedTeacher> {
   const { dir, quantization, cacheDir, digest, vocabulary } = source;
-  if (quantization === "int8") await assertExactProducts();
+  const storage = await int8Storage();
   const folder = join(cacheDir, "weights", digest.replace(/^sha256:/, ""));
-  const stem = join(folder, `${quantization}-${QUANTIZATION_VERSION}-${vocabulary}`);
+  const form = quantization === "int8" ? `int8-${storage}` : quantization;
+  const stem = join(folder, `${form}-${QUANTIZATION_VERSION}-${vocabulary}`);
   const file = `${stem}.safetensors`;
   await mkdir(folder, { recursive: true });
-  const model = { config: await readModelConfig(dir), vocabulary, quantization };
+  const model = { config: await readModelConfig(dir), vocabulary, quantization, storage };
   if (!(await isWhole(file, model)))
     await writeQuantized(file, await CheckpointWeights.open(dir), model);
-  const quantized = { file, quantization };
+  const quantized = { file, quantization, storage };
   const known = await readDivergence(`${stem}.json`);
   if (known !== undefined)
     return { runner: await ModelRunner.load({ ...options, dir, quantized }), divergence: known };

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { int8Storage } from "@tandem/shared/inference/int8-storage.js";
 import { hadamardBlock } from "@tandem/shared/numeric/hadamard.js";
 import { philox4x32 } from "@tandem/shared/numeric/philox.js";
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
 import { quantizeBlocks } from "@tandem/shared/quantization/block-bits.js";
-import { quantizeInt8Columns } from "@tandem/shared/quantization/int8-columns.js";
+import { aroundZeroPoint, quantizeInt8Columns } from "@tandem/shared/quantization/int8-columns.js";
 import { f32Tensor } from "@tandem/shared/runtime/host-tensor.js";
 import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
 import type { ExternalBytes, QuantizedBytes } from "@tandem/shared/tensor/op-attributes.js";
@@ -64,10 +65,13 @@ async function product(
   }
 }
 
-function int8Product(rotation: number): Promise<Float32Array> {
+const STORAGE = await int8Storage();
+
+function int8Product(rotation: number, storage = STORAGE): Promise<Float32Array> {
   const { values, scales } = quantizeInt8Columns(weight, { outputs: OUTPUTS, rotation });
+  const data = storage === "u8" ? aroundZeroPoint(values) : values;
   return product(
-    { values: { data: values, dtype: "i8" }, scales: { data: scales, dtype: "f32" } },
+    { values: { data, dtype: storage }, scales: { data: scales, dtype: "f32" } },
     (bytes) => ({ kind: "int8", rotation, values: bytes["values"]!, scales: bytes["scales"]! }),
   );
 }
@@ -92,6 +96,10 @@ describe("a product with 8-bit weights", () => {
     });
     // Two f32 factors; the integer part has to be right to the last unit.
     assertAllClose(await int8Product(1), expected, { rtol: 1e-6, atol: 1e-6 });
+  });
+
+  it("has the same bits around a zero point, which every processor multiplies exactly", async () => {
+    assert.deepEqual(await int8Product(1, "u8"), await int8Product(1));
   });
 
   it("is near the exact product, nearer when rotated", async () => {

@@ -56,8 +56,9 @@ describe("losses on onnxruntime equal PyTorch in float64, V = 49,152", () => {
           engine: "onnx",
         },
       );
-      // Sums of 49,152 float32 terms.
-      assertAllClose(perToken, own.value, { rtol: 1e-4, atol: 1e-5 }, "value");
+      // Sums of 49,152 float32 terms: on 8 lanes, unrolled fourfold, 1,536 additions of up to 2⁻²⁴ each, 9e-5 of the normaliser at worst, which is an
+      // absolute error of every log-probability (seen: 2.6e-5 with AVX2, below 1e-5 with AVX-512).
+      assertAllClose(perToken, own.value, { rtol: 1e-4, atol: 5e-5 }, "value");
       for (let row = 0; row < rows; row++) {
         // The gradient is that of the mean over both rows.
         const sampled = own.ids[row]!.map((id) => gradient[row * vocabulary + id]! * rows);

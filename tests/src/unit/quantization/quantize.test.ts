@@ -107,7 +107,7 @@ describe("quantizeBlocks", () => {
 describe("weightFormat", () => {
   it("rotates all inputs but those that attention has averaged", () => {
     const rotation = (name: string) => {
-      const format = weightFormat(name, 576, "int8");
+      const format = weightFormat(name, 576, { quantization: "int8", storage: "i8" });
       return format.kind === "int8" ? format.rotation : 0;
     };
     assert.equal(rotation("model.layers.0.self_attn.o_proj.weight"), 1);
@@ -119,7 +119,7 @@ describe("weightFormat", () => {
 
   it("keeps what suffers most in 8 bits", () => {
     const bits = (name: string) => {
-      const format = weightFormat(name, 64, "int4");
+      const format = weightFormat(name, 64, { quantization: "int4", storage: "i8" });
       return format.kind === "blocks" ? format.bits : 0;
     };
     assert.equal(bits("model.layers.0.mlp.down_proj.weight"), 8);
