@@ -1,8 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
-import { decode, type PlaceInputs } from "../models/decoder.js";
+import { decode } from "../models/decoder.js";
 import type { Graph, GraphTensor } from "../onnx/graph.js";
 import { GraphBuilder } from "../onnx/graph-builder.js";
 import type { BoundWeights } from "./bound-weights.js";
+import { placeInputs } from "./place-inputs.js";
 
 /** Names of what a layer is fed (its slots) and gives back (keys and values of the new tokens). */
 export function slotNames(layer: number) {
@@ -22,7 +23,7 @@ export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Grap
   const builder = new GraphBuilder();
   const { heads, kvHeads, headDim } = config;
   const ids = builder.input("ids", "i64", ["N"]);
-  const places = placeInputs(builder, config);
+  const places = placeInputs(builder, config, { tokens: ["N"] });
   const pack = builder.input("pack", "i64", ["N"]);
   const unpack = builder.input("unpack", "i64", ["R", "L"]);
   const starts = builder.input("starts", "i64", ["R"]);
@@ -55,15 +56,4 @@ export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Grap
   builder.output("hidden", hidden);
   layers.forEach((layer, i) => builder.output(`layer.${i}`, builder.gather(layer, hiddenRows, 0)));
   return builder.build();
-}
-
-function placeInputs(builder: GraphBuilder, config: ModelConfig): PlaceInputs<GraphTensor> {
-  if (config.family === "gpt2")
-    return { kind: "learned", positions: builder.input("positions", "i64", ["N"]) };
-  const half = config.headDim / 2;
-  return {
-    kind: "rotary",
-    cos: builder.input("cos", "f32", ["N", half]),
-    sin: builder.input("sin", "f32", ["N", half]),
-  };
 }

@@ -29,7 +29,7 @@ export interface BodyBatch {
 
 /** Attention with a single new position per row rounds differently from the same position in a longer chunk, and matrices with
  * one row differ from those with more when weights are fed. With two or more of each, bits depend on nothing around (tried). */
-const MIN_WIDTH = 2;
+export const MIN_WIDTH = 2;
 
 /** A row is padded to at most this multiple of its own tokens (or up to 16), else it runs apart. */
 const MAX_PADDING = 4;

@@ -187,10 +187,7 @@ export class ModelRunner {
 
   async #write(rows: readonly StepRow[]): Promise<ReadonlyMap<StepRow, StepRowResult>> {
     if (rows.length === 0) return new Map();
-    return writeRows(await this.#sessions.writer(), this.#arena, {
-      rows,
-      heads: this.config.heads,
-    });
+    return writeRows(this.#sessions, this.#arena, { rows, heads: this.config.heads });
   }
 
   async #runBody(rows: readonly OpenRow[]): Promise<void> {

@@ -8,6 +8,10 @@ import { WriterSession } from "./writer-session.js";
 /** Up to here a run's fixed costs are worth a session that draws many tokens per run; beyond, arithmetic is nearly all. */
 const WRITER_PARAMETERS = 32e6;
 
+/** Rounds that nobody asked for are cheaper than another session, which takes as long as some twenty runs, as long as they are few or rare:
+ * rows that end together at the end of a batch ask for fewer than all the runs before. */
+const MAX_SURPLUS = 6;
+
 /** The native sessions over one set of weights, each made when it is first needed: a student that only writes pays for the writer alone. */
 export class ModelSessions {
   readonly head: ModelHead;
@@ -17,7 +21,8 @@ export class ModelSessions {
   readonly #weights: BoundWeights;
   readonly #options: HeadOptions;
   #body: Promise<BodySession> | undefined;
-  #writer: Promise<WriterSession> | undefined;
+  /** By rising numbers of rounds. */
+  #writers: { readonly rounds: number; readonly session: Promise<WriterSession> }[] = [];
 
   private constructor(config: ModelConfig, weights: BoundWeights, options: HeadOptions) {
     this.canWrite = options.drafts && countParameters(config) <= WRITER_PARAMETERS;
@@ -44,17 +49,24 @@ export class ModelSessions {
     return this.#body;
   }
 
-  /** Only where `canWrite`. */
-  writer(): Promise<WriterSession> {
-    this.#writer ??= WriterSession.create(this.#config, this.#weights, this.#options);
-    return this.#writer;
+  /** A session of at least so many rounds, and not of many more. Only where `canWrite`. */
+  writer(rounds: number): Promise<WriterSession> {
+    const known = this.#writers.find(
+      (writer) => writer.rounds >= rounds && writer.rounds <= MAX_SURPLUS * rounds,
+    );
+    if (known !== undefined) return known.session;
+    const options = { ...this.#options, rounds };
+    const session = WriterSession.create(this.#config, this.#weights, options);
+    this.#writers.push({ rounds, session });
+    this.#writers.sort((a, b) => a.rounds - b.rounds);
+    return session;
   }
 
   async close(): Promise<void> {
     await Promise.all([
       this.head.close(),
       (await this.#body)?.close(),
-      (await this.#writer)?.close(),
+      ...this.#writers.map(async ({ session }) => (await session).close()),
     ]);
   }
 }

@@ -1,10 +1,11 @@
 import { cutIntoPieces, groupPieces } from "./collate.js";
 import type { KvArena } from "./kv-arena.js";
+import type { ModelSessions } from "./model-sessions.js";
 import { onlySamples } from "./only-samples.js";
 import { slotLengthFor } from "./kv-shape.js";
 import type { StepRow, StepRowResult } from "./step.js";
 import { collateRounds, type WriterBatch, type WritingPiece } from "./writer-batch.js";
-import type { WriterOutput, WriterSession } from "./writer-session.js";
+import type { WriterOutput } from "./writer-session.js";
 
 /** Can the writer answer this row? It asks for tokens alone, each decided by temperature and nothing else, and all it brings fits into one run. */
 export function canWrite(
@@ -22,7 +23,7 @@ export function canWrite(
 /** Lets rows write: each draws a token and up to `ahead` more behind it. Their slots then hold all tokens but the last drawn; a row for which the
  * model computed what is not finite fails by itself, and nothing of it is written. */
 export async function writeRows(
-  session: WriterSession,
+  sessions: ModelSessions,
   arena: KvArena,
   { rows, heads }: { readonly rows: readonly StepRow[]; readonly heads: number },
 ): Promise<ReadonlyMap<StepRow, StepRowResult>> {
@@ -33,7 +34,8 @@ export async function writeRows(
     const bucket = arena.bucketOf(group[0]!.cache);
     const { first, caches } = bucket.gather(group.map(({ cache }) => cache));
     const members = caches.map((cache) => group.find((piece) => piece.cache === cache)!);
-    const batch = collateRounds(members);
+    const session = await sessions.writer(Math.max(...members.map(({ draws }) => draws)));
+    const batch = collateRounds(members, session.rounds);
     const output = await session.run(batch, { bucket, firstSlot: first });
     members.forEach((piece, row) => {
       const drawn = drawnTokens(output, piece.draws, { row, rows: members.length });
@@ -73,7 +75,6 @@ function drawnTokens(
   return tokens;
 }
 
-/** Keys and values lie round by round: in round 0 all tokens that were brought, then one per row. */
 function writeSlot(
   arena: KvArena,
   { batch, output }: { readonly batch: WriterBatch; readonly output: WriterOutput },
@@ -81,17 +82,13 @@ function writeSlot(
 ): void {
   const { cache, start, tokens, draws } = piece;
   const bucket = arena.bucketOf(cache);
-  const slot = bucket.slotOf(cache);
+  const count = tokens.length + draws - 1;
+  const stretch = { slot: bucket.slotOf(cache), start, count };
   for (let layer = 0; layer < output.layers; layer++) {
     const source = { keys: output.keys(layer), values: output.values(layer) };
-    const brought = { slot, start, count: tokens.length };
-    bucket.write(layer, brought, { ...source, row: batch.offsets[row]! });
-    for (let round = 1; round < draws; round++) {
-      const place = { slot, start: start + tokens.length + round - 1, count: 1 };
-      bucket.write(layer, place, { ...source, row: batch.begins[round]! + row });
-    }
+    bucket.write(layer, stretch, { ...source, row: batch.begins[row]! });
   }
-  arena.setLength(cache, start + tokens.length + draws - 1);
+  arena.setLength(cache, start + count);
 }
 
 function toResult({ cache, start }: WritingPiece, drawn: Uint32Array | undefined): StepRowResult {

@@ -1,7 +1,7 @@
 import { uniformAt } from "../numeric/philox.js";
-import { collate, type Piece } from "./collate.js";
-import type { HeadRandom } from "./step.js";
 import type { SamplingParams } from "../sampling/sampling-params.js";
+import { collate, MIN_WIDTH, type BodyBatch, type Piece } from "./collate.js";
+import type { HeadRandom } from "./step.js";
 
 /** A row that writes. */
 export interface WritingPiece extends Piece {
@@ -13,71 +13,83 @@ export interface WritingPiece extends Piece {
   readonly random: HeadRandom;
 }
 
-/** What one run of the writer is fed: see `buildWriterLoop`. T rounds, R rows, M packed tokens. */
+/** What one run of the writer is fed: see `buildWriterGraph`. T rounds, R rows, N packed tokens in round 0 and P in each later one. */
 export interface WriterBatch {
   readonly rounds: number;
   readonly rows: number;
-  /** i64 [N] of round 0. */
-  readonly ids: BigInt64Array;
-  /** [M]. */
-  readonly positions: Uint32Array;
+  readonly first: BodyBatch;
+  /** [R]: each row's last packed token of round 0. */
+  readonly latest: BigInt64Array;
+  /** P. */
+  readonly laterTokens: number;
+  /** [T−1,P]. */
+  readonly laterPositions: Uint32Array;
+  /** [T,R]. */
+  readonly starts: BigInt64Array;
+  /** [W]: packed tokens whose keys and values are kept, row by row. */
+  readonly order: BigInt64Array;
+  /** [R]: where a row's tokens begin in `order`. */
   readonly begins: readonly number[];
-  readonly widths: readonly number[];
-  readonly pack: readonly number[];
-  readonly starts: readonly number[];
-  readonly offsets: readonly number[];
-  readonly ends: readonly number[];
-  readonly rowOf: readonly number[];
+  /** [T,R]. */
   readonly uniforms: Float64Array;
+  /** [R]. */
   readonly temperatures: Float32Array;
   readonly greedy: Uint8Array;
 }
 
-/** As `collate`: two query positions at least, two packed tokens at least, so that bits depend on nothing around. */
-const MIN_WIDTH = 2;
-
-/** Lays out the rounds of rows in neighbouring slots. A row that wants fewer tokens than the others writes on for nobody, over positions of the
+/** Lays out `rounds` rounds of rows in neighbouring slots. A row that wants fewer tokens writes on for nobody, over positions of the
  * run's own copy of its slot. */
-export function collateRounds(pieces: readonly WritingPiece[]): WriterBatch {
+export function collateRounds(pieces: readonly WritingPiece[], rounds: number): WriterBatch {
   const first = collate(pieces);
   const rows = pieces.length;
-  const rounds = Math.max(...pieces.map(({ draws }) => draws));
-  const later = Math.max(2, rows);
-  const rowOf = Array.from({ length: later }, (_, n) => Math.min(n, rows - 1));
-  const batch = {
-    begins: [0, first.ids.length],
-    widths: [first.width],
-    pack: Array.from(first.pack, Number),
-    starts: Array.from(first.starts, Number),
-    offsets: [...first.offsets],
-    ends: pieces.map(({ tokens }, row) => first.offsets[row]! + tokens.length - 1),
-  };
-  const positions = [...first.positions];
+  const laterTokens = Math.max(2, rows);
+  const laterPositions = new Uint32Array((rounds - 1) * laterTokens);
+  const starts = new BigInt64Array(rounds * rows);
+  starts.set(first.starts);
   for (let round = 1; round < rounds; round++) {
-    const starts = pieces.map((piece) => startOf(piece, round));
-    batch.begins.push(batch.begins[round]! + later);
-    batch.widths.push(MIN_WIDTH);
-    batch.starts.push(...starts);
+    const at = (round - 1) * laterTokens;
     for (let row = 0; row < rows; row++) {
-      batch.offsets.push(row);
-      batch.ends.push(row);
+      const start = startOf(pieces[row]!, round);
+      starts[round * rows + row] = BigInt(start);
+      laterPositions[at + row] = start;
     }
-    for (const row of rowOf) {
-      positions.push(starts[row]!);
-      batch.pack.push(row * MIN_WIDTH);
-    }
+    laterPositions.fill(laterPositions[at + rows - 1]!, at + rows, at + laterTokens);
   }
+  const kept = pieces.map((piece, row) => keptTokens(piece, { row, first, laterTokens }));
+  let end = 0;
   return {
-    ...batch,
     rounds,
     rows,
-    ids: first.ids,
-    positions: Uint32Array.from(positions),
-    rowOf,
+    first,
+    latest: BigInt64Array.from(pieces, ({ tokens }, row) =>
+      BigInt(first.offsets[row]! + tokens.length - 1),
+    ),
+    laterTokens,
+    laterPositions,
+    starts,
+    order: BigInt64Array.from(kept.flat(), BigInt),
+    begins: kept.map(({ length }) => (end += length) - length),
     uniforms: drawUniforms(pieces, rounds),
     temperatures: Float32Array.from(pieces, ({ sampling }) => sampling.temperature || 1),
     greedy: Uint8Array.from(pieces, ({ sampling }) => Number(sampling.temperature === 0)),
   };
+}
+
+/** Packed tokens of a row that its slot keeps: all that it brought, and what it drew but for the last. */
+function keptTokens(
+  { tokens, draws }: WritingPiece,
+  {
+    row,
+    first,
+    laterTokens,
+  }: { readonly row: number; readonly first: BodyBatch; readonly laterTokens: number },
+): readonly number[] {
+  const brought = Array.from(tokens, (_, i) => first.offsets[row]! + i);
+  const drawn = Array.from(
+    { length: draws - 1 },
+    (_, round) => first.ids.length + round * laterTokens + row,
+  );
+  return [...brought, ...drawn];
 }
 
 /** Where the token drawn in the round before stands; what is drawn for nobody stays inside the slot and the model's context. */

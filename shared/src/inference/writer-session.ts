@@ -1,33 +1,35 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { placeValues } from "../models/decoder.js";
-import { allOf, firstOf, lastOf, ROUNDS } from "../onnx/lower/lower-loop.js";
-import { serializeLoop } from "../onnx/serialize.js";
+import { serializeGraph } from "../onnx/serialize.js";
 import { f32Tensor, i64Tensor, type HostTensor } from "../runtime/host-tensor.js";
 import { createOrtSession } from "../runtime/ort-session.js";
 import type { Session } from "../runtime/session.js";
+import { slotNames } from "./body-graph.js";
 import type { BoundWeights } from "./bound-weights.js";
 import type { KvBucket } from "./kv-bucket.js";
 import type { WriterBatch } from "./writer-batch.js";
-import { buildWriterLoop, nextOf, writerNames } from "./writer-graph.js";
+import { buildWriterGraph, type WriterOptions } from "./writer-graph.js";
 
 export interface WriterOutput {
-  /** i64 [T,R]. */
+  /** i64 [T·R]. */
   readonly drawn: BigInt64Array;
-  /** f64 [T,R]: not finite where the model computed NaN. */
+  /** f64 [T·R]: not finite where the model computed NaN. */
   readonly mass: Float64Array;
   /** Number of blocks. */
   readonly layers: number;
-  /** Keys and values of all packed tokens, f32 [M,KH·d] each. */
+  /** Keys and values in the batch's order, f32 [W,KH·d] each. */
   keys(layer: number): Float32Array;
   values(layer: number): Float32Array;
 }
 
-/** A small model as a native session that writes several tokens per row in one run: what a run costs beside its arithmetic is paid once. */
+/** A small model as a native session that writes several tokens per row in one run. */
 export class WriterSession {
+  readonly rounds: number;
   readonly #session: Session;
   readonly #config: ModelConfig;
 
-  private constructor(session: Session, config: ModelConfig) {
+  private constructor(session: Session, config: ModelConfig, rounds: number) {
+    this.rounds = rounds;
     this.#session = session;
     this.#config = config;
   }
@@ -35,44 +37,37 @@ export class WriterSession {
   static async create(
     config: ModelConfig,
     weights: BoundWeights,
-    { vocabulary, threads }: { vocabulary: number; threads: number },
+    { threads, ...options }: WriterOptions & { readonly threads: number },
   ): Promise<WriterSession> {
-    const model = serializeLoop(buildWriterLoop(config, weights, vocabulary));
-    return new WriterSession(
-      await createOrtSession(model, { threads, ...weights.session }),
-      config,
-    );
+    const model = serializeGraph(buildWriterGraph(config, weights, options));
+    const session = await createOrtSession(model, { threads, ...weights.session });
+    return new WriterSession(session, config, options.rounds);
   }
 
-  /** Writes for rows that occupy neighbouring slots of the bucket, the first of them `firstSlot`. The slots are read, not written. */
+  /** Writes for rows that occupy neighbouring slots of the bucket, the first of them `firstSlot`. The slots are read, not written.
+   * batch: of this session's number of rounds. */
   async run(
     batch: WriterBatch,
     { bucket, firstSlot }: { bucket: KvBucket; firstSlot: number },
   ): Promise<WriterOutput> {
     const { layers, kvHeads, headDim } = this.#config;
-    const width = kvHeads * headDim;
     const feeds = this.#feeds(batch);
-    const fetches = [allOf("drawn"), allOf("mass")];
+    const fetches = ["drawn", "mass"];
+    const shape = [batch.rows, bucket.slotLength, kvHeads * headDim];
     for (let layer = 0; layer < layers; layer++) {
-      const { slots, written } = writerNames(layer);
+      const { keySlots, valueSlots, newKeys, newValues } = slotNames(layer);
       const { key, value } = bucket.view(layer, firstSlot, batch.rows);
-      const shape = [batch.rows, bucket.slotLength, width];
-      feeds[firstOf(slots[0])] = f32Tensor(key, shape);
-      feeds[firstOf(slots[1])] = f32Tensor(value, shape);
-      for (const name of written) {
-        feeds[firstOf(name)] = f32Tensor(new Float32Array(0), [0, width]);
-        fetches.push(lastOf(nextOf(name)));
-      }
+      feeds[keySlots] = f32Tensor(key, shape);
+      feeds[valueSlots] = f32Tensor(value, shape);
+      fetches.push(newKeys, newValues);
     }
     const results = await this.#session.run(feeds, fetches);
-    const written = (layer: number, index: 0 | 1) =>
-      results[lastOf(nextOf(writerNames(layer).written[index]))]!.data as Float32Array;
     return {
       layers,
-      drawn: results[allOf("drawn")]!.data as BigInt64Array,
-      mass: results[allOf("mass")]!.data as Float64Array,
-      keys: (layer) => written(layer, 0),
-      values: (layer) => written(layer, 1),
+      drawn: results["drawn"]!.data as BigInt64Array,
+      mass: results["mass"]!.data as Float64Array,
+      keys: (layer) => results[slotNames(layer).newKeys]!.data as Float32Array,
+      values: (layer) => results[slotNames(layer).newValues]!.data as Float32Array,
     };
   }
 
@@ -81,35 +76,48 @@ export class WriterSession {
   }
 
   #feeds(batch: WriterBatch): Record<string, HostTensor> {
-    const { rounds, rows, positions, uniforms, temperatures, greedy } = batch;
-    const vector = (values: readonly number[]) => i64Tensor(values, [values.length]);
-    const perRow = (values: readonly number[]) => i64Tensor(values, [rounds, rows]);
-    const counting = Array.from({ length: Math.max(...batch.widths) }, (_, i) => i);
+    const { rounds, rows, first, laterTokens } = batch;
+    const vector = (values: BigInt64Array) => i64Tensor(values, [values.length]);
+    const rowOf = Array.from({ length: laterTokens }, (_, n) => Math.min(n, rows - 1));
     return {
-      [ROUNDS]: i64Tensor([rounds], []),
-      [firstOf("ids")]: i64Tensor(batch.ids, [batch.ids.length]),
-      begins: vector(batch.begins),
-      widths: vector(batch.widths),
-      counting: vector(counting),
-      pack: vector(batch.pack),
-      starts: perRow(batch.starts),
-      offsets: perRow(batch.offsets),
-      ends: perRow(batch.ends),
-      rowOf: vector(batch.rowOf),
-      uniforms: { dtype: "f64", shape: [rounds, rows, 1], data: uniforms },
-      temperatures: f32Tensor(temperatures, [rows, 1]),
-      greedy: { dtype: "bool", shape: [rows], data: greedy },
-      ...this.#places(positions),
+      ids: vector(first.ids),
+      pack: vector(first.pack),
+      unpack: i64Tensor(first.unpack, [rows, first.width]),
+      latest: vector(batch.latest),
+      ...this.#places(first.positions, { shape: [first.positions.length] }),
+      "later.rows": i64Tensor(rowOf, [laterTokens]),
+      "later.pack": i64Tensor(
+        rowOf.map((row) => 2 * row),
+        [laterTokens],
+      ),
+      "later.unpack": i64Tensor(
+        Array.from({ length: 2 * rows }, (_, at) => at >> 1),
+        [rows, 2],
+      ),
+      "later.latest": i64Tensor(
+        Array.from({ length: rows }, (_, row) => row),
+        [rows],
+      ),
+      ...this.#places(batch.laterPositions, { prefix: "later.", shape: [rounds - 1, laterTokens] }),
+      starts: i64Tensor(batch.starts, [rounds, rows]),
+      order: vector(batch.order),
+      uniforms: { dtype: "f64", shape: [rounds, rows, 1], data: batch.uniforms },
+      temperatures: f32Tensor(batch.temperatures, [rows, 1]),
+      greedy: { dtype: "bool", shape: [rows], data: batch.greedy },
     };
   }
 
-  #places(positions: Uint32Array): Record<string, HostTensor> {
+  #places(
+    positions: Uint32Array,
+    { prefix = "", shape }: { readonly prefix?: string; readonly shape: readonly number[] },
+  ): Record<string, HostTensor> {
     const values = placeValues(this.#config, positions);
-    const count = positions.length;
-    if (values.kind === "learned") return { positions: i64Tensor(values.positions, [count]) };
+    if (values.kind === "learned")
+      return { [`${prefix}positions`]: i64Tensor(values.positions, shape) };
+    const angles = [...shape, values.width];
     return {
-      cos: f32Tensor(values.cos, [count, values.width]),
-      sin: f32Tensor(values.sin, [count, values.width]),
+      [`${prefix}cos`]: f32Tensor(values.cos, angles),
+      [`${prefix}sin`]: f32Tensor(values.sin, angles),
     };
   }
 }

@@ -354,10 +354,6 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
     return { values, indices };
   }
 
-  narrow(x: G, begin: G, end: G, size: string): G {
-    return this.record("narrow", [x, begin, end], { size });
-  }
-
   countGreater(x: G, threshold: G, largest?: G): G {
     const inputs = largest === undefined ? [x, threshold] : [x, threshold, largest];
     return this.record("countGreater", inputs, {});

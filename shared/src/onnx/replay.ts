@@ -165,8 +165,7 @@ function replayNode<T extends Tensor>(
   if (
     node.kind === "slotAttention" ||
     node.kind === "topKDynamic" ||
-    node.kind === "countGreater" ||
-    node.kind === "narrow"
+    node.kind === "countGreater"
   ) {
     throw new TandemError("UNIMPLEMENTED", `${node.kind} can only be run by a session`);
   }

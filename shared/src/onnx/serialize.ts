@@ -2,7 +2,6 @@ import type { ConstantData, ExternalBytes } from "../tensor/op-attributes.js";
 import type { Dim } from "../tensor/tensor-ops.js";
 import type { Graph } from "./graph.js";
 import { lowerGraph } from "./lower/lower-graph.js";
-import { lowerLoop, type LoopGraph } from "./lower/lower-loop.js";
 import type {
   OnnxAttribute,
   OnnxInitializer,
@@ -22,15 +21,7 @@ const IR_VERSION = 12;
 
 /** The bytes of an ONNX model that computes the graph. Inputs and outputs keep their names. */
 export function serializeGraph(graph: Graph): Uint8Array {
-  return serializeModel(lowerGraph(graph));
-}
-
-/** The bytes of an ONNX model that runs the loop: see `lowerLoop` for its inputs and outputs. */
-export function serializeLoop(loop: LoopGraph): Uint8Array {
-  return serializeModel(lowerLoop(loop));
-}
-
-function serializeModel(model: OnnxModel): Uint8Array {
+  const model = lowerGraph(graph);
   const message = ModelProto.fromObject({
     irVersion: IR_VERSION,
     producerName: "tandem",

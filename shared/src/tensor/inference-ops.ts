@@ -35,6 +35,4 @@ export interface InferenceOps<T extends Tensor = Tensor> extends TensorOps<T> {
    * largest: the k ≥ 1 largest of each row of x [n,V], falling; rows whose threshold is among them are counted there, which
    * spares them three passes over V. */
   countGreater(x: T, threshold: T, largest?: T): T;
-  /** Rows begin … end−1 along the first axis, both fed or computed: i64 [1]. `size` names their number. */
-  narrow(x: T, begin: T, end: T, size: string): T;
 }

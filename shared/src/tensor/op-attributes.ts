@@ -158,7 +158,6 @@ export interface InferenceOpAttributes {
   readonly slotAttention: CausalAttentionOptions;
   readonly topKDynamic: { readonly size: string };
   readonly countGreater: NoAttributes;
-  readonly narrow: { readonly size: string };
 }
 
 /** A graph inside a node, as far as its own types go. */

@@ -86,8 +86,7 @@ function applyRule(
   if (
     node.kind === "slotAttention" ||
     node.kind === "topKDynamic" ||
-    node.kind === "countGreater" ||
-    node.kind === "narrow"
+    node.kind === "countGreater"
   ) {
     throw new TandemError(
       "UNIMPLEMENTED",

@@ -104,6 +104,4 @@ export const inferenceOnlyLowering = {
   slotAttention: lowerSlotAttention,
   topKDynamic: lowerTopK,
   countGreater: lowerCountGreater,
-  narrow: (lowering, { inputs }) =>
-    lowering.emit("Slice", [...lowering.namesOf(inputs), lowering.ints([0])]),
 } satisfies LowerRules<InferenceOpName>;

@@ -33,15 +33,4 @@ export const inferenceOnlyTypes = {
     const shape = broadcastShapes(x.shape.slice(0, -1), threshold.shape, "countGreater");
     return [tensorType("i64", shape)];
   },
-  narrow: (inputs, { size }) => {
-    const [x, begin, end] = inputsOf(inputs, 3);
-    for (const bound of [begin, end]) {
-      requireDType(bound, "i64", "the bounds of narrow");
-      requireThat(
-        sameShape(bound.shape, [1]),
-        () => `narrow: a bound is i64[1], got ${describe(bound)}`,
-      );
-    }
-    return [tensorType(x.dtype, x.shape.with(0, size))];
-  },
 } satisfies TypeRules<InferenceOpName>;
