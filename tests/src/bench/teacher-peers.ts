@@ -106,13 +106,16 @@ export class TeacherPeers {
           ? divergenceOf(reference, laws, setup.sequences[0]!.length)
           : undefined;
       this.#opened.push({ ...peer, kind, times: [], divergence });
+      signalGroup(peer.child, "SIGSTOP");
     }
   }
 
   /** One turn of each; `keep` false for the first, which warms up. */
   async measure(keep: boolean): Promise<void> {
-    for (const { ask, times } of this.#opened) {
+    for (const { ask, times, child } of this.#opened) {
+      signalGroup(child, "SIGCONT");
       const measured = (await ask({ kind: "measure" })) as Measured;
+      signalGroup(child, "SIGSTOP");
       if (keep) times.push(measured);
     }
   }
@@ -143,7 +146,10 @@ export class TeacherPeers {
   }
 
   async close(): Promise<void> {
-    for (const { child } of this.#opened) child.stdin?.end();
+    for (const { child } of this.#opened) {
+      signalGroup(child, "SIGCONT");
+      child.stdin?.end();
+    }
     rmSync(this.#folder, { recursive: true });
   }
 
@@ -153,6 +159,8 @@ export class TeacherPeers {
   ): Promise<Pick<Opened, "ask" | "child" | "version">> {
     const child = spawn(process.env[kind.python]!, [scriptPath(kind.script)], {
       stdio: ["pipe", "pipe", "ignore"],
+      // A process group of its own: vLLM's engine is a process besides.
+      detached: true,
     });
     const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
     const ask = async (question: object): Promise<unknown> => {
@@ -184,6 +192,11 @@ export class TeacherPeers {
     const bytes = readFileSync(path);
     return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
   }
+}
+
+/** A peer is stopped while others have their turn: its threads wait for work by spinning, which cost whoever came after it up to a quarter of the time. */
+function signalGroup({ pid }: ChildProcess, signal: "SIGSTOP" | "SIGCONT"): void {
+  if (pid !== undefined) process.kill(-pid, signal);
 }
 
 function divergenceOf(reference: Float32Array, laws: Float32Array, length: number): object {
