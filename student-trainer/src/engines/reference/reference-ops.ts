@@ -14,6 +14,9 @@ import type {
   TopK,
 } from "@tandem/shared/tensor/tensor-ops.js";
 import { causalAttention, causalProbabilities, rotary } from "./attention.js";
+import { concat, scatter } from "./lines.js";
+import { matmul } from "./matmul.js";
+import { fallingOrder, ordersAlong } from "./orders.js";
 import { lineThrough, reduce } from "./reductions.js";
 import type { ReferenceTensor } from "./reference-tensor.js";
 import { generate, read, readBroadcast, referenceTensor } from "./reference-tensor.js";
@@ -259,15 +262,7 @@ export class ReferenceOps implements TensorOps<R> {
   concat(xs: readonly R[], axis: number): R {
     const at = normalizeAxis(axis, xs[0]?.shape.length ?? 0);
     const shape = this.#shape("concat", xs, { axis: at });
-    return generate((xs[0] as R).dtype, shape, (index) => {
-      let inner = index[at] as number;
-      for (const x of xs) {
-        const size = x.shape[at] as number;
-        if (inner < size) return read(x, index.with(at, inner));
-        inner -= size;
-      }
-      return NaN;
-    });
+    return concat(xs, at, shape);
   }
 
   broadcastTo(x: R, like: R): R {
@@ -310,34 +305,18 @@ export class ReferenceOps implements TensorOps<R> {
 
   scatterAlongAxis(x: R, ids: R, updates: R, axis: number, reduction: "none" | "add"): R {
     const at = normalizeAxis(axis, x.shape.length);
-    const shape = this.#shape("scatterAlongAxis", [x, ids, updates], { axis: at, reduction });
-    return generate(x.dtype, shape, (index) => {
-      let value = read(x, index);
-      lineThrough(ids, index.with(at, 0), at).forEach((id, place) => {
-        const update = read(updates, index.with(at, place));
-        if (id === index[at]) value = reduction === "add" ? value + update : update;
-      });
-      return value;
-    });
+    this.#shape("scatterAlongAxis", [x, ids, updates], { axis: at, reduction });
+    return scatter(x, { ids, updates, axis: at, reduction });
   }
 
   topK(x: R, k: number, axis: number): TopK<R> {
     const at = normalizeAxis(axis, x.shape.length);
     const shape = this.#shape("topK", [x], { axis: at, k });
-    const orders = new Map<string, readonly number[]>();
-    const orderOf = (start: readonly number[]): readonly number[] => {
-      const known = orders.get(start.join());
-      if (known !== undefined) return known;
-      const line = lineThrough(x, start, at);
-      const order = line.map((_, place) => place);
-      order.sort((a, b) => (line[b] as number) - (line[a] as number) || a - b);
-      orders.set(start.join(), order);
-      return order;
-    };
+    const orderAt = ordersAlong(x, at);
     const indices = generate(
       "i64",
       shape,
-      (index) => orderOf(index.with(at, 0))[index[at] as number] as number,
+      (index) => orderAt(index)[index[at] as number] as number,
     );
     return { values: this.takeAlongAxis(x, indices, at), indices };
   }
@@ -346,17 +325,7 @@ export class ReferenceOps implements TensorOps<R> {
 
   matmul(a: R, b: R, { transA = false, transB = false }: MatMulOptions = {}): R {
     const shape = this.#shape("matmul", [a, b], { transA, transB });
-    const inner = a.shape.at(transA ? -2 : -1) as number;
-    return generate(a.dtype, shape, (index) => {
-      const [m, n] = index.slice(-2) as [number, number];
-      const batch = index.slice(0, -2);
-      let total = 0;
-      for (let k = 0; k < inner; k++) {
-        const left = readBatched(a, batch, transA ? [k, m] : [m, k]);
-        total += left * readBatched(b, batch, transB ? [n, k] : [k, n]);
-      }
-      return total;
-    });
+    return matmul(a, b, { transA, transB, shape });
   }
 
   softmax(x: R, axis: number): R {
@@ -407,9 +376,8 @@ export class ReferenceOps implements TensorOps<R> {
     const axis = p.shape.length - 1;
     return generate(p.dtype, this.#shape("headSum", [p, x], { mass }), (row) => {
       const values = lineThrough(p, [...row, 0], axis);
-      const ids = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b);
       let before = 0;
-      const head = ids.filter((id, place) => {
+      const head = fallingOrder(values).filter((id, place) => {
         before += values[id]!;
         return place === 0 || before <= mass;
       });
@@ -425,13 +393,4 @@ export class ReferenceOps implements TensorOps<R> {
     this.#shape("withGradient", [value, x, slope], {});
     return value;
   }
-}
-
-/** An element of the matrix that a broadcast batch index selects. */
-function readBatched(x: R, batch: Numbers, place: readonly [number, number]): number {
-  const own = x.shape.length - 2;
-  const index = Array.from({ length: own }, (_, axis) =>
-    x.shape[axis] === 1 ? 0 : (batch[axis + batch.length - own] as number),
-  );
-  return read(x, [...index, ...place]);
 }
