@@ -1,5 +1,5 @@
 import { normalizeAxes, normalizeAxis } from "../numeric/shape.js";
-import { sameShape } from "../tensor/broadcast.js";
+import { broadcastShapes, sameShape } from "../tensor/broadcast.js";
 import { canonicalDim } from "../tensor/dim.js";
 import type {
   InferenceOps,
@@ -19,7 +19,16 @@ import { constantDType, toConstantData } from "./constant-data.js";
 import { GraphRecorder } from "./graph-recorder.js";
 import type { GraphTensor } from "./graph.js";
 import { resolveBound, resolveReshape } from "./resolve-shape.js";
-import { isZeros, narrowOperands, type BroadcastingOpName } from "./simplify.js";
+import {
+  isColumn,
+  isZeros,
+  narrowOperands,
+  scaledTensor,
+  shiftedMean,
+  shiftedTensor,
+  softmaxLogits,
+  type BroadcastingOpName,
+} from "./simplify.js";
 
 type G = GraphTensor;
 
@@ -67,19 +76,26 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   }
 
   sub(a: G, b: G): G {
-    return this.#broadcasting("sub", a, b);
+    return this.#shiftsOutside(a, b) ?? this.#broadcasting("sub", a, b);
   }
 
   mul(a: G, b: G): G {
-    return this.#broadcasting("mul", a, b);
+    return (
+      this.#scaledFurther("mul", a, b) ??
+      this.#scaledFurther("mul", b, a) ??
+      this.#broadcasting("mul", a, b)
+    );
   }
 
   div(a: G, b: G): G {
-    return this.#broadcasting("div", a, b);
+    return this.#scaledFurther("div", a, b) ?? this.#broadcasting("div", a, b);
   }
 
   maximum(a: G, b: G): G {
-    return this.#broadcasting("maximum", a, b);
+    const parts = shiftedTensor(a);
+    if (parts === undefined || !isColumn(b, a.shape)) return this.#broadcasting("maximum", a, b);
+    const { large, shift } = parts;
+    return this.sub(this.#broadcasting("maximum", large, this.add(shift, b)), shift);
   }
 
   minimum(a: G, b: G): G {
@@ -91,6 +107,11 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   }
 
   exp(x: G): G {
+    const { kind, inputs, attributes } = x.node;
+    // One exponential instead of two.
+    if (kind === "logSoftmax") return this.record("softmax", inputs, attributes);
+    const logits = softmaxLogits(x);
+    if (logits !== undefined) return this.softmax(logits, -1);
     return this.record("exp", [x], {});
   }
 
@@ -181,7 +202,14 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   // ── reductions ──
 
   reduceSum(x: G, options: ReduceOptions = {}): G {
-    return this.record("reduceSum", [x], reduceAttributes(x, options));
+    const attributes = reduceAttributes(x, options);
+    const mean = shiftedMean(x);
+    const last = x.shape.length - 1;
+    if (mean !== undefined && attributes.axes.length === 1 && attributes.axes[0] === last) {
+      const sum = this.reduceSum(this.mul(mean.law, mean.large), options);
+      return this.sub(sum, attributes.keepDims ? mean.shift : this.squeeze(mean.shift, -1));
+    }
+    return this.record("reduceSum", [x], attributes);
   }
 
   reduceMean(x: G, options: ReduceOptions = {}): G {
@@ -382,10 +410,34 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
     return { rows: all.slice(0, rowResults), sums: all.slice(rowResults) };
   }
 
-  // ── what addition and broadcasting simplify ──
+  // ── what arithmetic and broadcasting simplify ──
 
   #broadcasting(kind: BroadcastingOpName, a: G, b: G): G {
     return this.record(kind, narrowOperands(a, b), {});
+  }
+
+  /** (large·column)·c = large·(column·c): one pass over the large tensor instead of two. */
+  #scaledFurther(kind: "mul" | "div", x: G, c: G): G | undefined {
+    const parts = scaledTensor(x);
+    if (parts === undefined || !isColumn(c, x.shape)) return undefined;
+    const column = this.record(kind, narrowOperands(parts.column, c), {});
+    if (!sameShape(broadcastShapes(parts.large.shape, column.shape), x.shape)) return undefined;
+    return this.mul(parts.large, column);
+  }
+
+  /** (x − c) − (y − d) = (x − y) − (c − d), and (x − c) − d = x − (c + d): one pass over long rows instead of two or three. */
+  #shiftsOutside(a: G, b: G): G | undefined {
+    const [left, right] = [shiftedTensor(a), shiftedTensor(b)];
+    if (left !== undefined && isColumn(b, a.shape) && b.shape.length <= a.shape.length) {
+      return this.#broadcasting("sub", left.large, this.add(left.shift, b));
+    }
+    if ((left === undefined && right === undefined) || !sameShape(a.shape, b.shape)) {
+      return undefined;
+    }
+    const gap = this.#broadcasting("sub", left?.large ?? a, right?.large ?? b);
+    if (left === undefined) return this.#broadcasting("sub", gap, this.neg(right!.shift));
+    const shift = right === undefined ? left.shift : this.sub(left.shift, right.shift);
+    return this.#broadcasting("sub", gap, shift);
   }
 
   /** base + (zeros with updates added at ids) = base with updates added at ids: no dense copy of mostly zeros. */

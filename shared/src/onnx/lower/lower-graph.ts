@@ -113,7 +113,7 @@ function lowerBody(graph: Graph, { prefix, rowInputs, shared }: BodyOptions): On
     })),
     outputs: results.map(({ name, tensor: { dtype, shape } }) => ({ name, dtype, shape })),
     initializers: lowering.initializers,
-    nodes: nameOutputs(lowering, results),
+    nodes: withoutDead(nameOutputs(lowering, results), results),
   };
 }
 
@@ -148,7 +148,7 @@ function nameOutputs(lowering: Lowering, outputs: readonly GraphOutput[]): reado
 /** What a rule has emitted and another one then did without; onnxruntime would compute it. */
 function withoutDead(
   nodes: readonly OnnxNode[],
-  outputs: readonly GraphOutput[],
+  outputs: readonly Pick<GraphOutput, "name">[],
 ): readonly OnnxNode[] {
   const needed = new Set(outputs.map(({ name }) => name));
   const live = nodes.toReversed().filter((node) => {

@@ -43,6 +43,7 @@ export class Lowering {
   readonly #scaled = new Map<GraphTensor, ScaledRows>();
   readonly #emitted = new Map<string, readonly string[]>();
   readonly #needed: ReadonlySet<string>;
+  readonly #useCounts = new Map<GraphTensor, number>();
   /** What a reshaped value was reshaped from. */
   readonly #origins = new Map<string, { readonly value: string; readonly shape: Shape }>();
   readonly #offered = new Map<string, string>();
@@ -57,6 +58,14 @@ export class Lowering {
     this.#prefix = prefix;
     const keys = nodes.map((node) => nodeKey(node.kind, node.inputs, node.attributes));
     this.#needed = new Set(keys.filter((key) => key !== undefined));
+    for (const input of nodes.flatMap((node) => node.inputs)) {
+      this.#useCounts.set(input, this.useCount(input) + 1);
+    }
+  }
+
+  /** How many operands of the graph's operations a tensor is. */
+  useCount(tensor: GraphTensor): number {
+    return this.#useCounts.get(tensor) ?? 0;
   }
 
   /** Is this operation part of the graph? */

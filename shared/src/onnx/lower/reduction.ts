@@ -1,5 +1,8 @@
+import { sameShape } from "../../tensor/broadcast.js";
 import type { ReductionOpName } from "../../tensor/op-attributes.js";
+import type { Shape } from "../../tensor/tensor-ops.js";
 import type { GraphTensor, NodeOf } from "../graph.js";
+import { LONG_ROW } from "../simplify.js";
 import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
 import type { ReduceAttributes } from "../../tensor/op-attributes.js";
 import type { LowerRules } from "./lower-rule.js";
@@ -18,6 +21,33 @@ const reduction =
       attributes: { keepdims: { int: attributes.keepDims ? 1 : 0 } },
     });
   };
+
+/** Σ a·b of long rows, where nobody else wants the products, is a product of a row with a column, which does not write them. */
+function lowerReduceSum(lowering: Lowering, node: NodeOf<"reduceSum">): string {
+  const { inputs, attributes, outputs } = node;
+  const [x] = inputs as readonly [GraphTensor];
+  const { kind, inputs: factors } = x.node;
+  const size = x.shape.at(-1);
+  const isDot =
+    kind === "mul" &&
+    x.dtype === "f32" &&
+    x.shape.length === 2 &&
+    typeof size === "number" &&
+    size >= LONG_ROW &&
+    attributes.axes.join() === "1" &&
+    lowering.useCount(x) === 1 &&
+    factors.every(({ shape }) => sameShape(shape, x.shape));
+  if (!isDot) return reduction("ReduceSum")(lowering, node);
+  const rows: Shape = [x.shape[0]!, 1, size];
+  const [a, b] = factors.map((factor) =>
+    lowering.reshape(lowering.nameOf(factor), factor.shape, rows),
+  ) as [string, string];
+  const dot = lowering.emit("FusedMatMul", [a, b], {
+    domain: "com.microsoft",
+    attributes: { transB: { int: 1 } },
+  });
+  return lowering.reshape(dot, [x.shape[0]!, 1, 1], outputs[0]!.shape);
+}
 
 /** A short list is sorted first: enough where the mass is in few ids, as in the laws of language models. */
 const SHORT_HEAD = 64;
@@ -65,7 +95,7 @@ function lowerHeadSum(
 }
 
 export const reductionLowering = {
-  reduceSum: reduction("ReduceSum"),
+  reduceSum: lowerReduceSum,
   reduceMean: reduction("ReduceMean"),
   reduceMax: reduction("ReduceMax"),
   reduceMin: reduction("ReduceMin"),
