@@ -27,7 +27,7 @@ export const akl: LossDefinition<AklOptions> = {
   perToken: (ops, inputs, options) => {
     const laws = atomLaws(ops, inputs, options);
     const p = ops.exp(laws.teacher); // [n,A]
-    const gap = ops.abs(ops.sub(p, ops.exp(ops.stopGradient(laws.student))));
+    const gap = ops.abs(ops.sub(p, ops.stopGradient(ops.exp(laws.student))));
     // A top list is in the teacher's order already, with its bucket behind.
     const head = options.dense ? ops.headSum(p, gap, options.mu) : listedHead(ops, p, gap, options);
     const share = ops.div(head, ops.add(total(ops, gap), ops.scalar(1e-20)));

@@ -22,7 +22,17 @@ export function lawsOf<T extends Tensor>(
   ops: TensorOps<T>,
   { u, v }: { readonly u: T; readonly v: T },
 ): AtomLaws<T> {
-  return { teacher: ops.logSoftmax(u, 1), student: ops.logSoftmax(v, 1), logits: v };
+  return { teacher: logLaw(ops, u), student: logLaw(ops, v), logits: v };
+}
+
+/** Below, the logarithm of a law is one operation; above, a pass over its atoms costs more than an operation. */
+const MANY_ATOMS = 1024;
+
+/** log softmax(x), f32 [n,A]. Over many atoms by its parts: the graph then takes the normaliser from sums over the atoms instead of from each. */
+function logLaw<T extends Tensor>(ops: TensorOps<T>, x: T): T {
+  const atoms = x.shape[1];
+  if (typeof atoms === "number" && atoms < MANY_ATOMS) return ops.logSoftmax(x, 1);
+  return ops.sub(x, ops.unsqueeze(ops.logSumExp(x, 1), 1));
 }
 
 /** The laws at the loss's temperature τ: softmax(u/τ) and softmax(v/τ), merged into atoms.
@@ -99,9 +109,9 @@ export function klFromStudent<T extends Tensor>(
   { teacher, student, logits }: AtomLaws<T>,
 ): T {
   const q = ops.exp(student);
-  const terms = ops.mul(q, ops.sub(student, bounded(ops, teacher)));
-  const value = total(ops, terms);
-  return ops.withGradient(value, logits, alongSoftmax(ops, q, terms, value));
+  const ratio = ops.sub(student, bounded(ops, teacher)); // log(q/p)
+  const value = total(ops, ops.mul(q, ratio));
+  return ops.withGradient(value, logits, alongSoftmax(ops, q, ratio, value));
 }
 
 /** Σ over atoms, f32 [n]. */
@@ -109,14 +119,14 @@ export function total<T extends Tensor>(ops: TensorOps<T>, terms: T): T {
   return ops.reduceSum(terms, { axes: [1] });
 }
 
-/** From terms q_i·h_i and their sum to the gradient of a function with ∂/∂q_i = h_i by the logits behind q: q_i·(h_i − Σ_j q_j·h_j). */
+/** The gradient of a function with ∂/∂q_i = h_i by the logits behind q, q_i·(h_i − Σ_j q_j·h_j); a number added to all h changes nothing. */
 export function alongSoftmax<T extends Tensor>(
   ops: TensorOps<T>,
   q: T,
-  terms: T,
-  sum: T = total(ops, terms),
+  h: T,
+  mean: T = total(ops, ops.mul(q, h)),
 ): T {
-  return ops.sub(terms, ops.mul(q, ops.unsqueeze(sum, 1)));
+  return ops.mul(q, ops.sub(h, ops.unsqueeze(mean, 1)));
 }
 
 /** A teacher's log-probability, at least so high that products with it exist. */

@@ -19,7 +19,7 @@ export const totalVariation: LossDefinition<DivergenceOptions> = {
     const { teacher, student, logits } = atomLaws(ops, inputs, options);
     const [p, q] = [ops.exp(teacher), ops.exp(student)];
     const value = ops.mul(total(ops, ops.abs(ops.sub(q, p))), ops.scalar(0.5));
-    const above = ops.mul(q, ops.cast(ops.greater(q, p), "f32"));
+    const above = ops.cast(ops.greater(q, p), "f32");
     return ops.withGradient(value, logits, alongSoftmax(ops, q, above));
   },
 };
