@@ -108,6 +108,7 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
 
   exp(x: G): G {
     const { kind, inputs, attributes } = x.node;
+    if (kind === "log") return inputs[0] as G;
     // One exponential instead of two.
     if (kind === "logSoftmax") return this.record("softmax", inputs, attributes);
     const logits = softmaxLogits(x);

@@ -25,18 +25,27 @@ function lowerMatmul(
 }
 
 /** max(x) − max(log softmax(x)): LogSoftmax is ten times faster than ReduceLogSumExp on CPU. Where the gradient needs
- * the softmax, that is computed once: max(x) − log max(softmax(x)), whose largest entry is never tiny. */
+ * the softmax, that is computed once: max(x) − log max(softmax(x)), whose largest entry is never tiny. Where the largest values have been
+ * looked for, both maxima are known. */
 function lowerLogSumExp(lowering: Lowering, { inputs, attributes }: NodeOf<"logSumExp">): string {
   const x = lowering.nameOf(inputs[0] as GraphTensor);
+  const axes = lowering.ints([attributes.axis]);
   const axis = { attributes: { axis: { int: attributes.axis } } };
-  const largest = (value: string): string =>
-    lowering.emit("ReduceMax", [value, lowering.ints([attributes.axis])], {
-      attributes: { keepdims: { int: 0 } },
-    });
-  const logLargest = lowering.needs("softmax", inputs, attributes)
-    ? lowering.emit("Log", [largest(lowering.emit("Softmax", [x], axis))])
-    : largest(lowering.emit("LogSoftmax", [x], axis));
-  return lowering.emit("Sub", [largest(x), logLargest]);
+  const maximum = (value: string): string =>
+    lowering.emit("ReduceMax", [value, axes], { attributes: { keepdims: { int: 0 } } });
+  if (!lowering.needs("softmax", inputs, attributes)) {
+    return lowering.emit("Sub", [maximum(x), maximum(lowering.emit("LogSoftmax", [x], axis))]);
+  }
+  const softmax = lowering.emit("Softmax", [x], axis);
+  const known = lowering.largestOf(x, attributes.axis);
+  if (known === undefined) {
+    return lowering.emit("Sub", [maximum(x), lowering.emit("Log", [maximum(softmax)])]);
+  }
+  const first = (value: string): string =>
+    lowering.emit("Slice", [value, lowering.ints([0]), lowering.ints([1]), axes]);
+  const likeliest = lowering.emit("GatherElements", [softmax, first(known.places)], axis);
+  const sum = lowering.emit("Sub", [first(known.values), lowering.emit("Log", [likeliest])]);
+  return lowering.emit("Squeeze", [sum, axes]);
 }
 
 /** Where the gradient needs 1/√(mean(x²)+eps), it comes as the second result of SimplifiedLayerNormalization,

@@ -29,7 +29,12 @@ export const indexingLowering = {
       },
     }),
   topK: (lowering, { inputs, attributes }) => {
-    const operands = [...lowering.namesOf(inputs), lowering.ints([attributes.k])];
-    return lowering.emitAll("TopK", operands, 2, { attributes: axisAttribute(attributes.axis) });
+    const { k, axis } = attributes;
+    const x = lowering.nameOf(inputs[0] as GraphTensor);
+    const [values, places] = lowering.emitAll("TopK", [x, lowering.ints([k])], 2, {
+      attributes: axisAttribute(axis),
+    }) as [string, string];
+    lowering.noteLargest(x, axis, { values, places });
+    return [values, places];
   },
 } satisfies LowerRules<IndexingOpName>;

@@ -1,7 +1,7 @@
 import type { OpName } from "../../tensor/op-attributes.js";
 import type { Graph, GraphNode, GraphOutput, GraphTensor, NodeOf } from "../graph.js";
 import { graphInputs } from "../graph.js";
-import type { OnnxModel, OnnxNode } from "../onnx-model.js";
+import type { OnnxAttributes, OnnxModel, OnnxNode } from "../onnx-model.js";
 import { compoundLowering } from "./compound.js";
 import { elementwiseLowering } from "./elementwise.js";
 import { indexingLowering } from "./indexing.js";
@@ -128,11 +128,16 @@ function nameOutputs(lowering: Lowering, outputs: readonly GraphOutput[]): reado
     else copies.push({ from: value, to: name });
   }
   const rename = (value: string): string => renamed.get(value) ?? value;
-  const nodes = lowering.nodes.map((node) => ({
+  const renameIn = (node: OnnxNode): OnnxNode => ({
     ...node,
     inputs: node.inputs.map(rename),
     outputs: node.outputs.map(rename),
-  }));
+    attributes: mapGraphs(node.attributes, (graph) => ({
+      ...graph,
+      nodes: graph.nodes.map(renameIn),
+    })),
+  });
+  const nodes = lowering.nodes.map(renameIn);
   const identities = copies.map(({ from, to }): OnnxNode => {
     return {
       opType: "Identity",
@@ -145,6 +150,18 @@ function nameOutputs(lowering: Lowering, outputs: readonly GraphOutput[]): reado
   return [...nodes, ...identities];
 }
 
+function mapGraphs(
+  attributes: OnnxAttributes,
+  change: (graph: OnnxModel) => OnnxModel,
+): OnnxAttributes {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [
+      name,
+      "graph" in value ? { graph: change(value.graph) } : value,
+    ]),
+  );
+}
+
 /** What a rule has emitted and another one then did without; onnxruntime would compute it. */
 function withoutDead(
   nodes: readonly OnnxNode[],
@@ -153,8 +170,16 @@ function withoutDead(
   const needed = new Set(outputs.map(({ name }) => name));
   const live = nodes.toReversed().filter((node) => {
     if (!node.outputs.some((output) => needed.has(output))) return false;
-    for (const input of node.inputs) needed.add(input);
+    for (const input of valuesRead(node)) needed.add(input);
     return true;
   });
   return live.toReversed();
+}
+
+/** What a node reads, and what the graphs inside it do: the values around them under their own names. */
+function valuesRead({ inputs, attributes }: OnnxNode): readonly string[] {
+  const inside = Object.values(attributes).flatMap((value) =>
+    "graph" in value ? value.graph.nodes.flatMap(valuesRead) : [],
+  );
+  return [...inputs, ...inside];
 }

@@ -13,7 +13,14 @@ import type { DType, Dim, Shape } from "../../tensor/tensor-ops.js";
 import type { GraphNode, GraphTensor } from "../graph.js";
 import { nodeKey } from "../node-key.js";
 import { TENSOR_DATA_TYPE } from "../onnx-proto.js";
-import type { OnnxAttributes, OnnxDomain, OnnxInitializer, OnnxNode } from "../onnx-model.js";
+import type {
+  OnnxAttributes,
+  OnnxDomain,
+  OnnxInitializer,
+  OnnxModel,
+  OnnxNode,
+  OnnxValue,
+} from "../onnx-model.js";
 
 export interface EmitOptions {
   readonly attributes?: OnnxAttributes;
@@ -32,6 +39,12 @@ export interface ScaledRows {
   readonly scale: string;
 }
 
+/** The largest values along an axis, falling, and where they are. */
+export interface LargestValues {
+  readonly values: string;
+  readonly places: string;
+}
+
 /** Collects ONNX nodes while a graph is lowered. Equal nodes are emitted once. */
 export class Lowering {
   readonly nodes: OnnxNode[] = [];
@@ -47,6 +60,7 @@ export class Lowering {
   /** What a reshaped value was reshaped from. */
   readonly #origins = new Map<string, { readonly value: string; readonly shape: Shape }>();
   readonly #offered = new Map<string, string>();
+  readonly #largest = new Map<string, LargestValues>();
   readonly #sizeSources = new Map<string, { readonly value: string; readonly axis: number }>();
   #count = 0;
 
@@ -91,6 +105,15 @@ export class Lowering {
   offered({ kind, inputs, attributes }: GraphNode): string | undefined {
     const key = nodeKey(kind, inputs, attributes);
     return key === undefined ? undefined : this.#offered.get(key);
+  }
+
+  /** Notes the largest values of a value, so that its maximum need not be looked for again. */
+  noteLargest(value: string, axis: number, largest: LargestValues): void {
+    this.#largest.set(`${value} ${axis}`, largest);
+  }
+
+  largestOf(value: string, axis: number): LargestValues | undefined {
+    return this.#largest.get(`${value} ${axis}`);
   }
 
   /** The ONNX value that holds a tensor. */
@@ -197,6 +220,28 @@ export class Lowering {
     const outputs = Array.from({ length: results }, () => this.#freshName(opType));
     this.nodes.push({ opType, domain: "", inputs, outputs, attributes });
     return outputs;
+  }
+
+  /** A value that one of two branches computes. Both see all values emitted so far. */
+  emitIf(
+    condition: string,
+    result: Omit<OnnxValue, "name">,
+    branches: Readonly<Record<"yes" | "no", (inner: Lowering) => string>>,
+  ): string {
+    const lower = (rule: (inner: Lowering) => string): OnnxModel => {
+      const inner = new Lowering([], this.bodyPrefix());
+      const name = rule(inner);
+      const { nodes, initializers } = inner;
+      return { inputs: [], outputs: [{ name, ...result }], initializers, nodes };
+    };
+    const [output] = this.append("If", [condition], {
+      attributes: {
+        then_branch: { graph: lower(branches.yes) },
+        else_branch: { graph: lower(branches.no) },
+      },
+      results: 1,
+    });
+    return output as string;
   }
 
   /** A constant baked into the model. Small equal ones are shared. */
