@@ -75,9 +75,14 @@ export const distillm2: LossDefinition<Distillm2Options> = {
     // Rows without a position have 0.
     const alpha = ops.unsqueeze(ops.maximum(given, ops.scalar(LEAST_ALPHA)), 1); // [n,1]
     const laws = atomLaws(ops, inputs, chosen);
-    const beta = ops.sub(ops.scalar(1), alpha);
+    // The teacher's weight in the mixture: 1 − α on the student's text, α on other. A position has one of the two terms, so one mixture does.
+    const own = ops.unsqueeze(byStudent, 1); // [n,1]
+    const beta = ops.add(
+      alpha,
+      ops.mul(own, ops.sub(ops.scalar(1), ops.mul(alpha, ops.scalar(2)))),
+    );
     const onOwn = studentToMixture(ops, laws, { beta, detachMixture: true });
-    const onOther = teacherToMixture(ops, laws, alpha);
+    const onOther = teacherToMixture(ops, laws, beta);
     const other = ops.mul(ops.sub(ops.scalar(2), balance), ops.sub(ops.scalar(1), byStudent));
     return ops.add(ops.mul(ops.mul(balance, byStudent), onOwn), ops.mul(other, onOther));
   },
