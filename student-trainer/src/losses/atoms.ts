@@ -46,19 +46,16 @@ export function atomLaws<T extends Tensor>(
   const tempered = isTempered(options) ? teacher.tempered["temperature"] : undefined;
   const inverse = tempered && ops.unsqueeze(ops.reciprocal(tempered.tau), 1); // [n,1]
   const cool = (x: T): T => (inverse === undefined ? x : ops.mul(x, inverse));
-  const v = cool(logits); // [n,V]
   if (options.dense) {
     invariant(teacher.dense !== undefined, "a dense divergence is given dense teacher logits");
-    return lawsOf(ops, { u: cool(teacher.dense), v });
+    return lawsOf(ops, { u: cool(teacher.dense), v: cool(logits) });
   }
   const { top } = teacher;
   invariant(top !== undefined, "a divergence is given the teacher's top list");
-  return listedLaws(ops, v, {
-    ids: top.ids,
-    u: cool(top.logits),
-    lse: tempered?.lse ?? top.lse,
-    logTail: tempered?.logTail ?? top.logTail,
-  });
+  const lse = tempered?.lse ?? top.lse;
+  const logTail = tempered?.logTail ?? top.logTail;
+  const list = { ids: top.ids, u: cool(top.logits), lse, logTail };
+  return listedLaws(ops, { v: logits, inverse }, list);
 }
 
 /** The teacher's list at its temperature. */
@@ -72,20 +69,29 @@ export interface TemperedList<T> {
   readonly logTail: T;
 }
 
-/** Merged into the list's atoms and one for the rest; v f32 [n,V], divided by the student's temperature. */
+/** The student's logits f32 [n,V], and what multiplies them: 1/τ f32 [n,1], or nothing. */
+export interface StudentLogits<T> {
+  readonly v: T;
+  readonly inverse?: T | undefined;
+}
+
+/** Merged into the list's atoms and one for the rest. Ids are taken and left out before the temperature, so that several temperatures share it. */
 export function listedLaws<T extends Tensor>(
   ops: TensorOps<T>,
-  v: T,
+  { v, inverse }: StudentLogits<T>,
   { ids, u, lse, logTail }: TemperedList<T>,
 ): AtomLaws<T> {
+  const cool = (x: T): T => (inverse === undefined ? x : ops.mul(x, inverse));
   const logP = ops.sub(u, ops.unsqueeze(lse, 1)); // [n,k]
   const kept = ops.takeAlongAxis(v, ids, 1); // [n,k]
   if (ids.shape[1] === v.shape[1]) {
-    return { teacher: logP, student: ops.logSoftmax(kept, 1), logits: kept };
+    const own = cool(kept);
+    return { teacher: logP, student: ops.logSoftmax(own, 1), logits: own };
   }
   const hole = ops.broadcastTo(ops.scalar(-Infinity), kept);
-  const rest = ops.logSumExp(ops.scatterAlongAxis(v, ids, hole, 1, "none"), 1); // [n]
-  const atoms = ops.concat([kept, ops.unsqueeze(rest, 1)], 1); // [n,k+1]
+  const others = ops.scatterAlongAxis(v, ids, hole, 1, "none"); // [n,V]
+  const rest = ops.logSumExp(cool(others), 1); // [n]
+  const atoms = ops.concat([cool(kept), ops.unsqueeze(rest, 1)], 1); // [n,k+1]
   return {
     teacher: ops.concat([logP, ops.unsqueeze(logTail, 1)], 1), // [n,k+1]
     student: ops.logSoftmax(atoms, 1),

@@ -118,9 +118,9 @@ function listedLoss<T extends Tensor>(
   const divergence = (of: TemperedTensors<T>, studentTau: T): T => {
     invariant(of.logTail !== undefined, "a list comes with its tail");
     const u = ops.div(top.logits, ops.unsqueeze(of.tau, 1)); // [n,k]
-    const v = ops.div(logits, ops.unsqueeze(studentTau, 1)); // [n,V]
+    const student = { v: logits, inverse: ops.unsqueeze(ops.reciprocal(studentTau), 1) };
     const { lse, logTail } = of;
-    return klFromTeacher(ops, listedLaws(ops, v, { ids: top.ids, u, lse, logTail }));
+    return klFromTeacher(ops, listedLaws(ops, student, { ids: top.ids, u, lse, logTail }));
   };
   const factor = ops.mul(ops.mul(teacher.tau, student.tau), ops.scalar(alpha));
   const dynamic = ops.mul(factor, divergence(teacher, student.tau));

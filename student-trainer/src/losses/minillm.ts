@@ -4,6 +4,7 @@ import { atomLaws, klFromStudent } from "./atoms.js";
 import {
   divergenceOptions,
   divergenceRequirement,
+  isTempered,
   type DivergenceOptions,
 } from "./divergence-options.js";
 import { keptShare } from "./kept-share.js";
@@ -16,7 +17,7 @@ import {
   surrogate,
   whiten,
 } from "./policy-gradient.js";
-import { tokenLogProbability } from "./token-log-probability.js";
+import { tokenLogProbabilityBeside } from "./token-log-probability.js";
 
 export interface MinillmOptions extends DivergenceOptions {
   readonly mix: number;
@@ -107,11 +108,13 @@ export const minillm: LossDefinition<MinillmOptions> = {
       share !== undefined && advantage !== undefined && old !== undefined && weight !== undefined,
       "the loss has its columns",
     );
-    const change = probabilityRatio(ops, tokenLogProbability(ops, inputs), old);
+    const laws = atomLaws(ops, inputs, own);
+    const atoms = own.singleStep === 0 || isTempered(own) ? inputs.logits : laws.logits;
+    const change = probabilityRatio(ops, tokenLogProbabilityBeside(ops, inputs, atoms), old);
     const ratio = ops.mul(weight, change);
     const long = surrogate(ops, { ratio, advantage, clip: own.clip });
     if (own.singleStep === 0) return ops.mul(share, long);
-    const kl = klFromStudent(ops, atomLaws(ops, inputs, own));
+    const kl = klFromStudent(ops, laws);
     const single = ops.mul(ops.mul(weight, kl), ops.scalar(own.singleStep));
     return ops.mul(share, ops.add(long, single));
   },

@@ -3,12 +3,18 @@ import type { LossInputs, MinibatchPosition } from "./loss-definition.js";
 import { signalPart } from "./signal-part.js";
 
 /** log q of the token at the position, f32 [n]. */
-export function tokenLogProbability<T extends Tensor>(
+export function tokenLogProbability<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>): T {
+  return tokenLogProbabilityBeside(ops, inputs, inputs.logits);
+}
+
+/** The same where the student's logits, merged into atoms f32 [n,A], are there anyhow: they have the same normaliser. */
+export function tokenLogProbabilityBeside<T extends Tensor>(
   ops: TensorOps<T>,
   { logits, targets }: LossInputs<T>,
+  atoms: T,
 ): T {
   const chosen = ops.takeAlongAxis(logits, ops.unsqueeze(targets, 1), 1); // [n,1]
-  return ops.sub(ops.squeeze(chosen, 1), ops.logSumExp(logits, 1));
+  return ops.sub(ops.squeeze(chosen, 1), ops.logSumExp(atoms, 1));
 }
 
 /** log p of the token at the position; needs the signal's `token` and `lse`. */

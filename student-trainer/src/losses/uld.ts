@@ -32,8 +32,8 @@ export const uld: LossDefinition<z.output<typeof options>> = {
     // Another loss may have asked for a longer list.
     const k = Math.min(topK, top.ids.shape[1] as number);
     const p = ops.slice(ops.exp(ops.sub(top.logits, ops.unsqueeze(top.lse, 1))), 1, 0, k); // [n,k]
-    const lse = ops.unsqueeze(ops.logSumExp(logits, 1), 1);
-    const q = ops.exp(ops.sub(ops.topK(logits, k, 1).values, lse)); // [n,k]
+    const largest = ops.topK(logits, k, 1).values; // [n,k]
+    const q = ops.exp(ops.sub(largest, ops.unsqueeze(ops.logSumExp(logits, 1), 1)));
     const left = (law: typeof p) => ops.sub(ops.scalar(1), ops.reduceSum(law, { axes: [1] })); // [n]
     return ops.add(distance(ops, q, p), ops.abs(ops.sub(left(q), left(p))));
   },
