@@ -151,6 +151,12 @@ export class LossSet {
     return byMoments || longestList(this.#members) > 0;
   }
 
+  /** Is any teacher asked for its logits over all ids? */
+  get asksAllLogits(): boolean {
+    const { named = {}, ...own } = this.requirement(0);
+    return [own, ...Object.values(named)].some(({ spec }) => spec.dense !== "none");
+  }
+
   /** Is the student's own probability of each token recorded? */
   get usesStudentLogProbs(): boolean {
     return this.#members.some(({ requirement }) => requirement.ownLogProbs ?? false);

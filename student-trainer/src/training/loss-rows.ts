@@ -137,7 +137,8 @@ export function blockRowsOf({
   vocabulary,
   blockRows,
 }: Omit<LossRowsOptions, "requirement">): number {
-  return losses.keepsSequences ? 1 : (blockRows ?? lossBlockRows(vocabulary));
+  if (losses.keepsSequences) return 1;
+  return blockRows ?? lossBlockRows(vocabulary, { dense: losses.asksAllLogits });
 }
 
 /** The losses' probes at C rows, f32 [C] each. */

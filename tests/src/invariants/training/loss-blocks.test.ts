@@ -8,8 +8,9 @@ const student = randomLogits(31, rows * vocabulary, 1.5);
 const teacher = randomLogits(32, rows * vocabulary, 2);
 
 describe("a position's loss", () => {
-  it(`does not depend on the other positions of its block of ${lossBlockRows(vocabulary)}`, async () => {
-    for (const options of [{ topK: 8 }, { dense: true }]) {
+  for (const options of [{ topK: 8 }, { dense: true }]) {
+    const size = lossBlockRows(vocabulary, { dense: "dense" in options });
+    it(`does not depend on the other positions of its block of ${size}: ${JSON.stringify(options)}`, async () => {
       const choice = { loss: "generalized-jsd", options };
       const engine = "onnx" as const;
       const all = await evaluateRows(choice, { vocabulary, student, teacher, engine });
@@ -26,6 +27,6 @@ describe("a position's loss", () => {
         const scaled = gradient.map((x) => x * rows);
         assertAllClose(scaled, alone.gradient, { rtol: 1e-5, atol: 1e-9 });
       }
-    }
-  });
+    });
+  }
 });
