@@ -88,6 +88,43 @@ describe("GraphBuilder", () => {
     assert.equal(g.add(x, other).node.kind, "add");
   });
 
+  it("takes exponentials of log-laws as laws", () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["N", 2048]);
+    const law = g.softmax(x, 1);
+    assert.equal(g.exp(g.logSoftmax(x, 1)), law);
+    assert.equal(g.exp(g.sub(x, g.unsqueeze(g.logSumExp(x, 1), 1))), law);
+    assert.equal(g.exp(g.sub(x, g.unsqueeze(g.logSumExp(g.neg(x), 1), 1))).node.kind, "exp");
+    assert.equal(g.exp(g.log(x)), x);
+  });
+
+  it("keeps what is subtracted from long rows outermost, and takes it from means instead of terms", () => {
+    const g = new GraphBuilder();
+    const input = (name: string, width: number) => g.input(name, "f32", ["N", width]);
+    const [x, y, a, b] = [input("x", 2048), input("y", 2048), input("a", 1), input("b", 1)];
+    const floored = g.maximum(g.sub(x, a), g.scalar(-100));
+    const gap = g.sub(floored, g.sub(y, b));
+    assert.equal(gap, g.sub(g.sub(g.maximum(x, g.add(a, g.scalar(-100))), y), g.sub(a, b)));
+    const q = g.softmax(y, 1);
+    const mean = g.reduceSum(g.mul(q, g.sub(x, a)), { axes: [1] });
+    assert.equal(mean, g.sub(g.reduceSum(g.mul(q, x), { axes: [1] }), g.squeeze(a, 1)));
+    // Other weights do not add up to 1, and short rows are left as they are.
+    const terms = g.mul(y, g.sub(x, a));
+    assert.equal(g.reduceSum(terms, { axes: [1] }).node.inputs[0], terms);
+    const short = g.sub(input("short", 8), a);
+    assert.equal(g.sub(short, b).node.inputs[0], short);
+  });
+
+  it("multiplies a product with a column by another column in one pass", () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["N", 8]);
+    const [a, b] = [g.input("a", "f32", ["N", 1]), g.input("b", "f32", ["N", 1])];
+    assert.equal(g.mul(b, g.mul(x, a)), g.mul(x, g.mul(a, b)));
+    assert.equal(g.div(g.mul(a, x), b), g.mul(x, g.div(a, b)));
+    const other = g.mul(x, g.input("y", "f32", ["N", 8]));
+    assert.equal(g.mul(other, a).node.inputs[0], other);
+  });
+
   it("refuses a name that is taken", () => {
     const g = new GraphBuilder();
     const x = g.input("x", "f32", [1]);

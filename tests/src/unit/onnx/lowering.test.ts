@@ -57,6 +57,27 @@ describe("lowerGraph", () => {
     assert.deepEqual(countOps(g), { Softmax: 1, ReduceMax: 2, Log: 1, Sub: 1 });
   });
 
+  it("takes the log-sum-exp's maximum from sorted values where there are some", () => {
+    const g = new GraphBuilder();
+    const x = g.input("x", "f32", ["N", 8]);
+    g.output("best", g.topK(x, 2, 1).values);
+    g.output("lse", g.logSumExp(x, 1));
+    g.output("law", g.softmax(x, 1));
+    const counts = countOps(g);
+    assert.equal(counts["ReduceMax"], undefined);
+    assert.equal(counts["Softmax"], 1);
+  });
+
+  it("does not write the products of a long row that only their sum needs", () => {
+    const g = new GraphBuilder();
+    const [x, y] = [g.input("x", "f32", ["N", 2048]), g.input("y", "f32", ["N", 2048])];
+    const products = g.mul(x, y);
+    g.output("sum", g.reduceSum(products, { axes: [1] }));
+    assert.deepEqual(countOps(g), { FusedMatMul: 1, Reshape: 3 });
+    g.output("largest", g.reduceMax(products, { axes: [1] }));
+    assert.equal(countOps(g)["ReduceSum"], 1, "another one needs them");
+  });
+
   it("widens the chosen rows of a half-precision table, not the table", () => {
     const g = new GraphBuilder();
     const bytes = { location: "model.safetensors", offset: 0, length: 64, dtype: "f16" } as const;
