@@ -54,8 +54,9 @@ export function rankAgreement<T extends Tensor>(
   const one = ops.scalar(1);
   switch (operator) {
     case "soft-rank": {
-      const ranks = (x: T): T => softRank(ops, { x: valued(x), valid }, strength);
-      return ops.sub(one, pearson(ops, ranks(ids.student), ranks(ids.teacher), valid));
+      const both = { a: valued(ids.student), b: valued(ids.teacher), valid };
+      const [student, teacher] = rowsOfBoth(ops, both, (rows) => softRank(ops, rows, strength));
+      return ops.sub(one, pearson(ops, student, teacher, valid));
     }
     case "pairwise-sigmoid": {
       const ranks = (x: T): T => pairwiseRank(ops, { x: valued(x), valid }, strength);
@@ -70,6 +71,17 @@ export function rankAgreement<T extends Tensor>(
     default:
       return unreachable(operator);
   }
+}
+
+/** The same of two tensors [n,m], as one of [2n,m]: with so few columns the number of operations is what costs. */
+function rowsOfBoth<T extends Tensor>(
+  ops: TensorOps<T>,
+  { a, b, valid }: { readonly a: T; readonly b: T; readonly valid: T },
+  of: (rows: { readonly x: T; readonly valid: T }) => T,
+): readonly [T, T] {
+  const all = of({ x: ops.concat([a, b], 0), valid: ops.concat([valid, valid], 0) });
+  const [first, last] = [a.shape[0]!, all.shape[0]!];
+  return [ops.slice(all, 0, 0, first), ops.slice(all, 0, first, last)];
 }
 
 /** softmax over the valid ids; 0 elsewhere. */
