@@ -2,6 +2,7 @@
 docs/wire-format.md. Written to be read: for speed see Tandem's own decoder."""
 
 import struct
+import zlib
 
 import numpy as np
 
@@ -18,9 +19,12 @@ def decode_plain(frame):
     body, n = frame.plain, frame.count
     k, taus = body.top_k, body.tau_count
     out = {"from": getattr(frame, "from"), "count": n}
+    # lists of k ids; with `top_p_mass` of chosen lengths: row r's is [top_offsets[r] .. top_offsets[r+1])
+    lists = (-1,) if body.top_offsets else (n, k)
     for name, dtype, shape in (
-        ("top_ids", "<u4", (n, k)),
-        ("top_logits", "<f4", (n, k)),
+        ("top_offsets", "<u4", (n + 1,)),
+        ("top_ids", "<u4", lists),
+        ("top_logits", "<f4", lists),
         ("lse", "<f4", (n,)),
         ("log_tail", "<f4", (n,)),
         ("taus", "<f4", (n, taus)),
@@ -102,54 +106,45 @@ class _Bits:
         return (self.at + 7) // 8
 
 
-def _prefix_code(lengths):
-    """{(length, code): class} of the canonical Huffman code."""
-    codes, code = {}, 0
-    for length in range(1, 9):
-        code <<= 1
-        for symbol, its in enumerate(lengths):
-            if its == length:
-                codes[length, code] = symbol
-                code += 1
-    return codes
+def _read_gaps(reader, lengths, widths):
+    """The steps from logit to logit, all rows behind each other."""
+    gaps, escapes = [], []
+    for length in lengths:
+        for group in range(0, length, 8):
+            width, size = widths[group // 8], min(8, length - group)
+            stream = _Bits(reader.take((size * width + 7) // 8))
+            for _ in range(size):
+                gaps.append(stream.take(width))
+                if gaps[-1] == (1 << width) - 1:
+                    escapes.append(len(gaps) - 1)
+    for index in escapes:
+        gaps[index] += reader.varint()
+    return np.array(gaps, np.int64)
 
 
-def _read_id(bits, codes):
-    code = length = 0
-    while (length, code) not in codes:
-        if length == 8:
-            raise Damaged("unknown id class")
-        code, length = code << 1 | bits.take(1), length + 1
-    c = codes[length, code]
-    return ((1 << c) | bits.take(c)) - 1
-
-
-def _read_gap(bits, b):
-    zeros = 0
-    while zeros < 16 and bits.take(1) == 0:
-        zeros += 1
-    return bits.take(24) if zeros == 16 else zeros << b | bits.take(b)
-
-
-def _read_top(reader, n, k):
-    codes = _prefix_code(reader.nibbles(reader.u8()))
+def _read_top(reader, n, k, vocab):
+    ragged = reader.u8() == 1
+    lengths = [reader.varint() for _ in range(n)] if ragged else [k] * n
+    offsets = np.cumsum([0] + lengths)
+    total = int(offsets[-1])
     quantised = reader.u8() == 1
     if quantised:
         step, _bound = struct.unpack("<ff", reader.take(8))
-        rice = reader.nibbles((k - 1).bit_length())
-    stream = _Bits(reader.take(reader.u32()))
-    ids = np.array([_read_id(stream, codes) for _ in range(n * k)], np.uint32).reshape(n, k)
-    if not quantised:
-        return ids, reader.array("<f4", n, k)
-    first = reader.array("<f4", n).astype(np.float64)
-    # small pieces: the gaps are the last thing whose size is not stated, so the stream is what remains
-    stream = _Bits(reader.data[reader.at :])
-    steps = np.zeros((n, k), np.int64)
-    for row in range(n):
-        for j in range(1, k):
-            steps[row, j] = steps[row, j - 1] + _read_gap(stream, rice[j.bit_length() - 1])
-    reader.take(stream.bytes_used())
-    return ids, (first[:, None] - steps * float(step)).astype(np.float32)
+        widths = reader.nibbles((k + 7) // 8)
+    bits = max(1, (vocab - 1).bit_length())
+    stream = _Bits(reader.take((total * bits + 7) // 8))
+    out = {"top_ids": np.array([stream.take(bits) for _ in range(total)], np.uint32)}
+    if quantised:
+        first = np.repeat(reader.array("<f4", n).astype(np.float64), lengths)
+        steps = np.cumsum(_read_gaps(reader, lengths, widths))
+        # gaps are counted from each row's first logit
+        steps -= np.repeat(np.concatenate([[0], steps])[offsets[:-1]], lengths)
+        out["top_logits"] = (first - steps * float(step)).astype(np.float32)
+    else:
+        out["top_logits"] = reader.array("<f4", total)
+    if ragged:
+        return {"top_offsets": offsets.astype(np.uint32), **out}
+    return {name: value.reshape(n, k) for name, value in out.items()}
 
 
 def _read_at(reader, n):
@@ -179,21 +174,12 @@ def _read_draws(reader, n):
     return offsets, np.array(ids, np.uint32), np.array(counts, np.uint32)
 
 
-def _crc32c(data):
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
 def decode_compact(frame):
     """The parts of a CompactSignal.frame as a dict of arrays with one row per position; `top_logits` and `at_logits` are within the
     error bound that was asked for, everything else is exact. Raises Damaged."""
-    if frame[:4] != b"TSF\x01":
-        raise Damaged("not a compact signal frame of version 1")
-    if struct.unpack("<I", frame[-4:])[0] != _crc32c(frame[:-4]):
+    if frame[:4] != b"TSF\x02":
+        raise Damaged("not a compact signal frame of version 2")
+    if struct.unpack("<I", frame[-4:])[0] != zlib.crc32(frame[:-4]):
         raise Damaged("checksum")
     reader = _Reader(frame[:-4])
     reader.take(4)
@@ -205,7 +191,7 @@ def decode_compact(frame):
         return parts >> bit & 1
 
     if has(0):
-        out["top_ids"], out["top_logits"] = _read_top(reader, n, k)
+        out.update(_read_top(reader, n, k, vocab))
     for bit, name in ((1, "lse"), (2, "log_tail")):
         if has(bit):
             out[name] = reader.array("<f4", n)
@@ -216,9 +202,17 @@ def decode_compact(frame):
         if has(bit):
             out[name] = reader.array("<f4", n, taus)
     if has(6):
-        out["token_logit"] = reader.array("<f4", n)
-    if has(7):
         out["rank"] = np.array([reader.varint() for _ in range(n)], np.uint32)
+    if has(7):
+        if reader.u8() == 0:
+            out["token_logit"] = reader.array("<f4", n)
+        else:
+            # a token of rank 0 has its list's first logit
+            starts = out["top_offsets"][:-1] if "top_offsets" in out else np.arange(n) * k
+            token = out["top_logits"].ravel()[starts].copy()
+            below = out["rank"] != 0
+            token[below] = reader.array("<f4", int(below.sum()))
+            out["token_logit"] = token
     if has(8):
         out["at_offsets"], out["at_logits"] = _read_at(reader, n)
     for bit, name in ((9, "mean_logit"), (10, "max_logit"), (11, "entropy")):

@@ -1,5 +1,5 @@
 """Writes tests/fixtures/wire/python-frames.json: COMPACT frames made from docs/wire-format.md alone by a naive encoder, with the arrays
-they hold. They use what Tandem's own encoder would not choose: odd codes, wide Rice parameters, escapes, every mode.
+they hold. They use what Tandem's own encoder would not choose: narrow and wide gaps, escapes, every mode.
 
 usage: make_wire_fixtures.py [OUT]      (needs numpy)
 """
@@ -9,12 +9,13 @@ import json
 import pathlib
 import struct
 import sys
+import zlib
 
 import numpy as np
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "examples" / "python-client"))
-from tandem_wire import _crc32c, decode_compact  # noqa: E402
+from tandem_wire import decode_compact  # noqa: E402
 
 
 def varint(value):
@@ -39,42 +40,26 @@ def pack(pieces):
     return total.to_bytes((at + 7) // 8, "little")
 
 
-def reversed_code(code, bits):
-    return int(format(code, f"0{bits}b")[::-1], 2)
-
-
-def top(ids, logits, lengths, rice, step, bound):
-    n, k = ids.shape
-    codes, code = {}, 0
-    for length in range(1, 9):
-        code <<= 1
-        for symbol, its in enumerate(lengths):
-            if its == length:
-                codes[symbol] = (reversed_code(code, length), length)
-                code += 1
-    pieces = []
-    for value in ids.ravel().tolist():
-        c = (value + 1).bit_length() - 1
-        pieces += [codes[c], (value + 1 - (1 << c), c)]
-    stream = pack(pieces)
-    head = bytes([len(lengths)]) + nibbles(lengths)
+def top(ids, logits, vocab, widths=None, step=None, bound=None, ragged=False):
+    """ids, logits: a list of rows. Rounds the logits to what a reader sees."""
+    bits = max(1, (vocab - 1).bit_length())
+    head = b"\1" + b"".join(varint(len(row)) for row in ids) if ragged else b"\0"
+    stream = pack([(value, bits) for row in ids for value in row])
     if step is None:
-        return head + b"\0" + struct.pack("<I", len(stream)) + stream + logits.astype("<f4").tobytes()
-    gaps = []
-    decoded = np.empty_like(logits)
-    for row in range(n):
-        steps = np.round((float(logits[row, 0]) - logits[row].astype(np.float64)) / step).astype(int)
-        decoded[row] = (float(logits[row, 0]) - steps * float(np.float32(step))).astype(np.float32)
-        for j in range(1, k):
-            gap = int(steps[j] - steps[j - 1])
-            b = rice[j.bit_length() - 1]
-            if gap >> b >= 16:
-                gaps += [(0, 16), (gap, 24)]
-            else:
-                gaps += [(0, gap >> b), (1, 1), (gap & (1 << b) - 1, b)]
-    logits[:] = decoded
-    body = struct.pack("<ff", step, bound) + nibbles(rice) + struct.pack("<I", len(stream)) + stream
-    return head + b"\1" + body + logits[:, 0].astype("<f4").tobytes() + pack(gaps)
+        return head + b"\0" + stream + np.concatenate(logits).astype("<f4").tobytes()
+    blocks, escapes = b"", b""
+    for row in logits:
+        first = float(row[0])
+        steps = np.round((first - row.astype(np.float64)) / step).astype(int)
+        row[:] = (first - steps * float(np.float32(step))).astype(np.float32)
+        gaps = np.diff(steps, prepend=0).tolist()
+        for group in range(0, len(gaps), 8):
+            width = widths[group // 8]
+            most = (1 << width) - 1
+            blocks += pack([(min(gap, most), width) for gap in gaps[group : group + 8]])
+            escapes += b"".join(varint(gap - most) for gap in gaps[group : group + 8] if gap >= most)
+    firsts = np.array([row[0] for row in logits], "<f4").tobytes()
+    return head + b"\1" + struct.pack("<ff", step, bound) + nibbles(widths) + stream + firsts + blocks + escapes
 
 
 def at(lists, step, bound):
@@ -103,8 +88,8 @@ def draws(rows):
 
 
 def frame(parts, numbers, body):
-    data = b"TSF\x01" + struct.pack("<H", parts) + b"".join(varint(v) for v in numbers) + body
-    return data + struct.pack("<I", _crc32c(data))
+    data = b"TSF\x02" + struct.pack("<H", parts) + b"".join(varint(v) for v in numbers) + body
+    return data + struct.pack("<I", zlib.crc32(data))
 
 
 def lists_of(rng, n, k, vocab, scale):
@@ -130,24 +115,44 @@ def main(out):
                 values[key] = [None if v == -np.inf else v for v in values[key]]
         frames.append({"name": name, "frame": base64.b64encode(data).decode(), "values": values})
 
-    # flat code of 8 classes, parameters that force escapes (0 for the first gaps) and waste (9 for the last)
+    # two groups, the second not whole; widths that force escapes, also of three bytes, and waste
     ids, logits = lists_of(rng, 5, 11, 254, 4)
-    body = top(ids, logits, [3] * 8, [0, 0, 4, 9], 0.005, 0.0025)
-    lse, tail, token, rank = f32(5), f32(5), f32(5), rng.integers(0, 60000, 5)
-    body += lse.tobytes() + tail.tobytes() + token.tobytes() + b"".join(varint(int(r)) for r in rank)
+    logits[3] -= np.arange(11, dtype=np.float32) * 90
+    body = top(ids, logits, 254, [3, 15], 0.005, 0.0025)
+    lse, tail, token, rank = f32(5), f32(5), f32(5), rng.integers(1, 60000, 5)
+    body += lse.tobytes() + tail.tobytes() + b"".join(varint(int(r)) for r in rank) + b"\0" + token.tobytes()
     add("quantised", frame(0b11000111, (3, 5, 11, 0, 254), body), top_ids=ids, top_logits=logits, lse=lse, log_tail=tail, token_logit=token, rank=rank)
 
-    # exact logits, k = V, so that the tail has no mass; skewed code
+    # whole groups, narrow ones with escapes and wide ones without; ids of two bytes; the best tokens' logits left out
+    ids, logits = lists_of(rng, 4, 24, 49152, 1)
+    rank = np.array([0, 3, 0, 700])
+    token = np.where(rank == 0, logits[:, 0], f32(4))
+    body = top(ids, logits, 49152, [2, 8, 9], 0.01, 0.005)
+    body += b"".join(varint(int(r)) for r in rank) + b"\1" + token[rank != 0].astype("<f4").tobytes()
+    add("best tokens", frame(0b11000001, (1, 4, 24, 0, 49152), body), top_ids=ids, top_logits=logits, token_logit=token, rank=rank)
+
+    # exact logits, k = V, so that the tail has no mass
     ids, logits = lists_of(rng, 2, 7, 7, 2)
     tail = np.full(2, -np.inf, np.float32)
-    body = top(ids, logits, [1, 2, 3, 3], None, None, None) + f32(2).tobytes() + tail.tobytes()
+    body = top(ids, logits, 7) + f32(2).tobytes() + tail.tobytes()
     add("exact", frame(0b111, (1, 2, 7, 0, 7), body), top_ids=ids, top_logits=logits, log_tail=tail)
 
-    # one class only, k = 1, temperatures per row and shared
-    ids = np.array([[4], [6], [3]], np.uint32)
+    # lists of chosen lengths, quantised and exact
+    for name, layout in (("ragged lists", {"widths": [4, 1], "step": 0.02, "bound": 0.01}), ("ragged lists, exact", {})):
+        ids, logits = lists_of(rng, 4, 10, 151936, 3)
+        ids, logits = ([row[:size] for row, size in zip(rows, (1, 10, 8, 3))] for rows in (ids, logits))
+        rank, token = np.array([0, 0, 5, 1]), f32(4)
+        token[:2] = [logits[0][0], logits[1][0]]
+        body = top(ids, logits, 151936, ragged=True, **layout)
+        body += b"".join(varint(int(r)) for r in rank) + b"\1" + token[2:].tobytes()
+        offsets = np.array([0, 1, 11, 19, 22])
+        add(name, frame(0b11000001, (8, 4, 10, 0, 151936), body), top_offsets=offsets, top_ids=np.concatenate(ids), top_logits=np.concatenate(logits), token_logit=token)
+
+    # k = 1, ids of one bit, temperatures per row and shared
+    ids = np.array([[1], [0], [1]], np.uint32)
     taus, lse_at = np.abs(f32(3, 2)), f32(3, 2)
-    body = top(ids, f32(3, 1), [0, 0, 1], [], 0.01, 0.005) + b"\0" + taus.tobytes() + lse_at.tobytes()
-    add("lone class", frame(0b11001, (900, 3, 1, 2, 100), body), top_ids=ids, taus=taus, lse_at=lse_at)
+    body = top(ids, f32(3, 1), 2, [1], 0.01, 0.005) + b"\0" + taus.tobytes() + lse_at.tobytes()
+    add("single ids", frame(0b11001, (900, 3, 1, 2, 2), body), top_ids=ids, taus=taus, lse_at=lse_at)
     body = b"\1" + taus[0].tobytes() + lse_at.tobytes() + lse_at.tobytes()
     add("shared taus", frame(0b111000, (900, 3, 0, 2, 100), body), taus=np.tile(taus[0], (3, 1)), lse_at=lse_at, log_tail_at=lse_at)
 
@@ -164,7 +169,7 @@ def main(out):
     body = b"\1" + dense.astype("<f2").tobytes() + varint(2) + varint(0) + varint(4) + hidden.tobytes() + varint(30) + varint(4) + (hidden * 2).tobytes()
     add("dense f16", frame(3 << 13, (1, 3, 0, 0, 6), body), dense=dense.astype(np.float16).astype(np.float32))
     add("dense f32", frame(1 << 13, (1, 3, 0, 0, 6), b"\2" + dense.tobytes()), dense=dense)
-    add("empty", frame(0b11000111, (8, 0, 4, 0, 10), b"\0\1" + struct.pack("<ff", 0.02, 0.01) + b"\x11" + struct.pack("<I", 0)))
+    add("empty", frame(0b11000111, (8, 0, 4, 0, 10), b"\0\1" + struct.pack("<ff", 0.02, 0.01) + b"\1" + b"\0"))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(frames, indent=1) + "\n")
 

@@ -1,4 +1,4 @@
-import { columnsOf, ROW_PARTS, rowWidth } from "./signal-parts.js";
+import { columnsOf, listStart, ROW_PARTS, rowWidth } from "./signal-parts.js";
 import { sliceSignal } from "./slice-signal.js";
 import type { TeacherSignal } from "./teacher-signal.js";
 
@@ -29,7 +29,7 @@ export function chunkSignal(signal: TeacherSignal, maxBytes: number): TeacherSig
 function fixedRowBytes(signal: TeacherSignal): number {
   let bytes = 0;
   for (const part of ROW_PARTS) {
-    // COMPACT's longest codes have 40 and 31 bits, and a rank may take 5 bytes
+    // a rank may take 5 bytes
     if (signal[part.key] !== undefined) bytes += 5 * rowWidth(part, signal);
   }
   bytes += 4 * (signal.dense === undefined ? 0 : (columnsOf(signal.dense, signal.count) ?? 0));
@@ -42,6 +42,8 @@ function fixedRowBytes(signal: TeacherSignal): number {
 function raggedRowBytes(signal: TeacherSignal, row: number): number {
   const length = (offsets: Uint32Array | undefined): number =>
     offsets === undefined ? 0 : (offsets[row + 1] as number) - (offsets[row] as number);
-  // offsets, maximum and width of an at-list; two varints of up to 5 bytes for a draw
-  return 10 + 4 * length(signal.atOffsets) + 10 * length(signal.drawOffsets);
+  const listed =
+    signal.topIds === undefined ? 0 : listStart(signal, row + 1) - listStart(signal, row);
+  // offsets, maximum and width of an at-list; two varints of up to 5 bytes for a draw; COMPACT's longest ids and gaps have 24 and 15 + 32 bits
+  return 20 + 10 * listed + 4 * length(signal.atOffsets) + 10 * length(signal.drawOffsets);
 }

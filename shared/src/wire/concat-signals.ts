@@ -4,6 +4,8 @@ import type { TeacherSignal } from "./teacher-signal.js";
 
 type Numbers = Float32Array | Uint32Array;
 
+const OTHER_ARRAYS = ["topIds", "topLogits", "atLogits", "drawIds", "drawCounts", "dense"] as const;
+
 /** Joins the signals of consecutive runs of one sequence, copying.
  * @throws TandemError DATA_LOSS when rows are missing between them or they do not have the same parts. */
 export function concatSignals(signals: readonly TeacherSignal[]): TeacherSignal {
@@ -25,12 +27,12 @@ export function concatSignals(signals: readonly TeacherSignal[]): TeacherSignal 
     count += signal.count;
   }
   const joined: MutableSignal = { from, count, topK, tauCount };
-  const plain = [...ROW_PARTS.map(({ key }) => key), "atLogits", "drawIds", "drawCounts", "dense"];
-  for (const key of plain as (keyof TeacherSignal)[]) {
+  const arrays = [...ROW_PARTS.map(({ key }) => key), ...OTHER_ARRAYS] as const;
+  for (const key of arrays) {
     if (first[key] === undefined) continue;
     Object.assign(joined, { [key]: concatArrays(signals.map((each) => each[key] as Numbers)) });
   }
-  for (const key of ["atOffsets", "drawOffsets"] as const) {
+  for (const key of ["topOffsets", "atOffsets", "drawOffsets"] as const) {
     if (first[key] === undefined) continue;
     joined[key] = concatOffsets(signals.map((each) => each[key] as Uint32Array));
   }

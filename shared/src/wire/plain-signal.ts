@@ -2,14 +2,28 @@ import type { PlainSignal, PlainSignal__Output } from "@tandem/proto/gen/tandem/
 import { TandemError } from "../errors/tandem-error.js";
 import { f16ArrayToF32, f32ArrayToF16 } from "../numeric/float16.js";
 import { bytesOf, readF32, readU16, readU32 } from "./little-endian.js";
+import { areBelow } from "./are-below.js";
 import {
+  areListOffsets,
   areOffsets,
   assertSignalShape,
+  listStart,
   type MutableSignal,
   ROW_PARTS,
   rowWidth,
 } from "./signal-parts.js";
 import type { TeacherSignal } from "./teacher-signal.js";
+
+const RAGGED_KEYS = [
+  "topOffsets",
+  "topIds",
+  "topLogits",
+  "atOffsets",
+  "atLogits",
+  "drawOffsets",
+  "drawIds",
+  "drawCounts",
+] as const;
 
 /** A signal as the proto message `PlainSignal`: a `bytes` field per part. The buffers are views of the signal's arrays (f16 parts are
  * converted), so the signal must not change until the message is sent.
@@ -24,7 +38,7 @@ export function toPlainSignal(signal: TeacherSignal, denseType: "f16" | "f32"): 
     const values = signal[key];
     if (values !== undefined) message[key] = bytesOf(values);
   }
-  for (const key of ["atOffsets", "atLogits", "drawOffsets", "drawIds", "drawCounts"] as const) {
+  for (const key of RAGGED_KEYS) {
     const values = signal[key];
     if (values !== undefined) message[key] = bytesOf(values);
   }
@@ -55,6 +69,7 @@ export function fromPlainSignal(message: PlainSignal__Output, shape: PlainShape)
   const { topK, tauCount } = message;
   const signal: MutableSignal = { from, count, topK, tauCount };
   assertPairs(message);
+  readLists(message, signal);
   readRowParts(message, signal);
   readRagged(message, signal);
   assertIds("top_ids", signal.topIds, vocabSize);
@@ -74,6 +89,24 @@ export function fromPlainSignal(message: PlainSignal__Output, shape: PlainShape)
   return signal;
 }
 
+function readLists(message: PlainSignal__Output, signal: MutableSignal): void {
+  const { count, topK } = signal;
+  if (message.topOffsets.length > 0) {
+    const offsets = readU32(exact("topOffsets", message.topOffsets, count + 1), 0, count + 1);
+    if (!areListOffsets(offsets, count, topK)) {
+      damaged("topOffsets", message.topOffsets, `lists of 1 to ${topK} ids`);
+    }
+    signal.topOffsets = offsets;
+  }
+  if (message.topIds.length === 0) {
+    if (topK > 0 && count > 0) damaged("topIds", message.topIds, `${topK} ids per row`);
+    return;
+  }
+  const total = listStart(signal, count);
+  signal.topIds = readU32(exact("topIds", message.topIds, total), 0, total);
+  signal.topLogits = readF32(exact("topLogits", message.topLogits, total), 0, total);
+}
+
 function readRowParts(message: PlainSignal__Output, signal: MutableSignal): void {
   for (const part of ROW_PARTS) {
     const bytes = message[part.key];
@@ -83,9 +116,6 @@ function readRowParts(message: PlainSignal__Output, signal: MutableSignal): void
     const values = part.element === "u32" ? readU32(bytes, 0, size) : readF32(bytes, 0, size);
     Object.assign(signal, { [part.key]: values });
   }
-  if (signal.topK > 0 && signal.count > 0 && signal.topIds === undefined) {
-    damaged("topIds", message.topIds, `${signal.topK} ids per row`);
-  }
   if (signal.tauCount > 0 && signal.count > 0 && signal.taus === undefined) {
     damaged("taus", message.taus, `${signal.tauCount} temperatures per row`);
   }
@@ -94,6 +124,7 @@ function readRowParts(message: PlainSignal__Output, signal: MutableSignal): void
 /** Parts that say nothing without another one. */
 const PAIRS = [
   ["topIds", "topLogits"],
+  ["topOffsets", "topIds"],
   ["atLogits", "atOffsets"],
   ["drawIds", "drawOffsets"],
   ["drawCounts", "drawOffsets"],
@@ -142,16 +173,10 @@ function exact(field: string, bytes: Buffer, size: number): Buffer {
 }
 
 function assertIds(field: string, ids: Uint32Array | undefined, vocabSize: number): void {
-  let largest = -1;
-  for (let i = 0; i < (ids?.length ?? 0); i++) largest = Math.max(largest, ids?.[i] as number);
-  if (largest < vocabSize) return;
-  throw new TandemError(
-    "DATA_LOSS",
-    `${field} hold ${largest}, beyond the vocabulary of ${vocabSize}`,
-    {
-      field,
-    },
-  );
+  if (ids === undefined || areBelow(ids, vocabSize)) return;
+  throw new TandemError("DATA_LOSS", `${field} reach beyond the vocabulary of ${vocabSize}`, {
+    field,
+  });
 }
 
 function damaged(field: string, bytes: Buffer, wanted: string): never {

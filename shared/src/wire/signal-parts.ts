@@ -3,8 +3,6 @@ import type { TeacherSignal } from "./teacher-signal.js";
 
 /** The parts that have the same number of elements in every row, in the order in which they travel. */
 export const ROW_PARTS = [
-  { key: "topIds", element: "u32", width: "topK" },
-  { key: "topLogits", element: "f32", width: "topK" },
   { key: "lse", element: "f32", width: "one" },
   { key: "logTail", element: "f32", width: "one" },
   { key: "taus", element: "f32", width: "tauCount" },
@@ -20,11 +18,16 @@ export const ROW_PARTS = [
 export type RowPart = (typeof ROW_PARTS)[number];
 
 /** Elements per row of a part. */
-export function rowWidth(
-  part: RowPart,
-  shape: { readonly topK: number; readonly tauCount: number },
-): number {
+export function rowWidth(part: RowPart, shape: { readonly tauCount: number }): number {
   return part.width === "one" ? 1 : shape[part.width];
+}
+
+/** Where row `row`'s top list begins; for row = n, where the last one ends. */
+export function listStart(
+  { topK, topOffsets }: Pick<TeacherSignal, "topK" | "topOffsets">,
+  row: number,
+): number {
+  return topOffsets === undefined ? row * topK : (topOffsets[row] as number);
 }
 
 /** A signal under construction. */
@@ -47,9 +50,7 @@ export function assertSignalShape(signal: TeacherSignal): void {
       fail(part.key, `${values.length} elements for ${count} rows of ${rowWidth(part, signal)}`);
     }
   }
-  if ((signal.topIds === undefined) !== (signal.topLogits === undefined)) {
-    fail("topIds", "ids without logits or logits without ids");
-  }
+  assertLists(signal);
   assertRagged("at", count, signal.atOffsets, [signal.atLogits]);
   assertRagged("draw", count, signal.drawOffsets, [signal.drawIds, signal.drawCounts]);
   if (signal.dense !== undefined && columnsOf(signal.dense, count) === undefined) {
@@ -60,6 +61,34 @@ export function assertSignalShape(signal: TeacherSignal): void {
       fail(`hidden[${layer}]`, `${values.length} elements for ${count} rows`);
     }
   }
+}
+
+function assertLists(signal: TeacherSignal): void {
+  const { count, topK, topOffsets, topIds, topLogits } = signal;
+  if (topOffsets !== undefined) {
+    const lengths = areListOffsets(topOffsets, count, topK);
+    if (!lengths) fail("topOffsets", `offsets of other than ${count} lists of 1 to ${topK}`);
+    if (topIds === undefined) fail("topOffsets", "offsets without ids");
+  }
+  if ((topIds === undefined) !== (topLogits === undefined)) {
+    fail("topIds", "ids without logits or logits without ids");
+  }
+  const total = listStart(signal, count);
+  for (const [part, values] of Object.entries({ topIds, topLogits })) {
+    if (values !== undefined && values.length !== total) {
+      fail(part, `${values.length} elements for ${count} lists of ${total} altogether`);
+    }
+  }
+}
+
+/** Whether offsets [count+1] cut lists of 1 to k entries. */
+export function areListOffsets(offsets: Uint32Array, count: number, topK: number): boolean {
+  if (offsets.length !== count + 1 || offsets[0] !== 0) return false;
+  for (let i = 0; i < count; i++) {
+    const length = (offsets[i + 1] as number) - (offsets[i] as number);
+    if (length < 1 || length > topK) return false;
+  }
+  return true;
 }
 
 function assertRagged(

@@ -1,5 +1,5 @@
 import { invariant } from "../errors/invariant.js";
-import { columnsOf, type MutableSignal, ROW_PARTS, rowWidth } from "./signal-parts.js";
+import { columnsOf, listStart, type MutableSignal, ROW_PARTS, rowWidth } from "./signal-parts.js";
 import type { TeacherSignal } from "./teacher-signal.js";
 
 /** Rows [start, end) of a signal. Arrays are views of the original, but for the offsets of ragged parts. */
@@ -11,6 +11,14 @@ export function sliceSignal(signal: TeacherSignal, start: number, end: number): 
     const width = rowWidth(part, signal);
     const rows = signal[part.key]?.subarray(start * width, end * width);
     if (rows !== undefined) Object.assign(slice, { [part.key]: rows });
+  }
+  if (signal.topIds !== undefined && signal.topLogits !== undefined) {
+    const lists = [listStart(signal, start), listStart(signal, end)] as const;
+    slice.topIds = signal.topIds.subarray(...lists);
+    slice.topLogits = signal.topLogits.subarray(...lists);
+    if (signal.topOffsets !== undefined) {
+      slice.topOffsets = sliceOffsets(signal.topOffsets, start, end);
+    }
   }
   if (signal.atOffsets !== undefined && signal.atLogits !== undefined) {
     slice.atOffsets = sliceOffsets(signal.atOffsets, start, end);

@@ -9,13 +9,16 @@ export interface TeacherSignal {
   readonly count: number;
   /** k, 0 when no top list was asked for. */
   readonly topK: number;
-  /** u32 [n,k], by falling logit, ties by rising id. */
+  /** u32 [n+1], only where the length was chosen row by row (`topPMass`): row r's list, of 1 to k ids, is [topOffsets[r], topOffsets[r+1])
+   * of the two arrays below. */
+  readonly topOffsets?: Uint32Array;
+  /** u32 [n,k] (or ragged), by falling logit, ties by rising id. */
   readonly topIds?: Uint32Array;
-  /** f32 [n,k]. */
+  /** f32 [n,k] (or ragged). */
   readonly topLogits?: Float32Array;
   /** f32 [n]: log Σ_v exp(u_v). */
   readonly lse?: Float32Array;
-  /** f32 [n]: log of the softmax mass outside the k ids (from unquantised logits); −Infinity when k = V. */
+  /** f32 [n]: log of the softmax mass outside the listed ids (from unquantised logits); −Infinity when k = V. */
   readonly logTail?: Float32Array;
   /** J, the number of temperatures. */
   readonly tauCount: number;
@@ -23,7 +26,7 @@ export interface TeacherSignal {
   readonly taus?: Float32Array;
   /** f32 [n,J]: log Σ_v exp(u_v/τ). */
   readonly lseAt?: Float32Array;
-  /** f32 [n,J]: log of softmax(u/τ)'s mass outside the k ids. */
+  /** f32 [n,J]: log of softmax(u/τ)'s mass outside the listed ids. */
   readonly logTailAt?: Float32Array;
   /** f32 [n]: u of the token at the position. */
   readonly tokenLogit?: Float32Array;

@@ -9,6 +9,8 @@ export interface SignalShape {
   readonly vocabSize: number;
   /** Standard deviation of logits. */
   readonly scale: number;
+  /** Lists of 1 to k ids, a length for each row. */
+  readonly ragged?: boolean;
   readonly parts: {
     readonly [part in "law" | "token" | "at" | "moments" | "draws" | "dense" | "hidden"]: boolean;
   };
@@ -29,15 +31,17 @@ export function randomSignal(shape: SignalShape): TeacherSignal {
   const drawOffsets = offsets(Math.min(5, vocabSize));
   const positive = (size: number): Uint32Array =>
     Uint32Array.from({ length: size }, () => 1 + Math.floor(random() * 300));
+  const whole = {
+    ids: topIds(random, n, k, vocabSize),
+    logits: fallingRows(floats(n * k), k),
+  };
   return {
     from: 1 + Math.floor(random() * 4000),
     count: n,
     topK: k,
     tauCount,
-    ...(k > 0 && {
-      topIds: topIds(random, n, k, vocabSize),
-      topLogits: fallingRows(floats(n * k), k),
-    }),
+    ...(k > 0 && shape.ragged !== true && { topIds: whole.ids, topLogits: whole.logits }),
+    ...(k > 0 && shape.ragged === true && cutRows(random, whole, k)),
     ...(parts.law && { lse: floats(n), logTail: floats(n).fill(-Infinity, 0, 1) }),
     ...(tauCount > 0 && {
       taus: sharedOrNot(random, floats(n * tauCount), tauCount),
@@ -83,6 +87,19 @@ function fallingRows(values: Float32Array, k: number): Float32Array {
       .sort()
       .reverse();
   return values;
+}
+
+/** The beginnings of rows of k. */
+function cutRows(
+  random: () => number,
+  { ids, logits }: { readonly ids: Uint32Array; readonly logits: Float32Array },
+  k: number,
+): Pick<TeacherSignal, "topOffsets" | "topIds" | "topLogits"> {
+  const lengths = Array.from({ length: ids.length / k }, () => 1 + Math.floor(random() * k));
+  const kept = (_: number, i: number) => i % k < lengths[Math.floor(i / k)]!;
+  const topOffsets = new Uint32Array(lengths.length + 1);
+  lengths.forEach((length, row) => (topOffsets[row + 1] = topOffsets[row]! + length));
+  return { topOffsets, topIds: ids.filter(kept), topLogits: logits.filter(kept) };
 }
 
 function sharedOrNot(random: () => number, taus: Float32Array, tauCount: number): Float32Array {

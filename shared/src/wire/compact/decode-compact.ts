@@ -1,9 +1,9 @@
 import { TandemError } from "../../errors/tandem-error.js";
-import { crc32c } from "../../numeric/crc32c.js";
 import { f16ArrayToF32 } from "../../numeric/float16.js";
 import type { MutableSignal } from "../signal-parts.js";
 import type { TeacherSignal } from "../teacher-signal.js";
 import { readAtLogits } from "./at-codec.js";
+import { checksum } from "./checksum.js";
 import { readDraws } from "./draw-codec.js";
 import { damaged, FrameReader } from "./frame-reader.js";
 import {
@@ -13,12 +13,13 @@ import {
   DENSE_F32,
   FIXED_HEADER_BYTES,
   MAGIC,
-  MAX_CLASSES,
+  MAX_ID_BITS,
   MAX_FRAME_BYTES,
   PART_BITS,
   VERSION,
 } from "./layout.js";
 import { readTop } from "./read-top.js";
+import { readTokenLogits } from "./token-codec.js";
 
 type Shape = { readonly parts: number; readonly vocabSize: number };
 
@@ -42,7 +43,7 @@ export function decodeCompact(frame: Uint8Array): DecodedFrame {
     tauCount: reader.varint("header"),
   };
   const vocabSize = reader.varint("header");
-  if (vocabSize >= 2 ** MAX_CLASSES) damaged(`its vocabulary has ${vocabSize} ids`);
+  if (vocabSize >= 2 ** MAX_ID_BITS) damaged(`its vocabulary has ${vocabSize} ids`);
   const shape = { parts, vocabSize };
   readLists(reader, signal, shape);
   readLaws(reader, signal, shape);
@@ -68,10 +69,9 @@ function openFrame(frame: Uint8Array): FrameReader {
       `compact signal frame has version ${frame[3]}; this program reads version ${VERSION}`,
     );
   }
-  const end = frame.length - CHECKSUM_BYTES;
-  const reader = new FrameReader(frame, end);
-  const stored = new DataView(frame.buffer, frame.byteOffset + end, 4).getUint32(0, true);
-  const computed = crc32c(reader.bytes, 0, end);
+  const reader = new FrameReader(frame);
+  const stored = reader.view.getUint32(reader.end, true);
+  const computed = checksum(frame, reader.end);
   if (stored !== computed) {
     damaged(`its checksum is ${stored.toString(16)} and should be ${computed.toString(16)}`);
   }
@@ -87,6 +87,7 @@ function readLists(reader: FrameReader, signal: MutableSignal, shape: Shape): vo
   if (topK > 0 !== has(shape, "top")) damaged(`k = ${topK} does not fit its parts`);
   if (topK === 0) return;
   const lists = readTop(reader, { rows: count, topK, vocabSize: shape.vocabSize });
+  if (lists.offsets !== undefined) signal.topOffsets = lists.offsets;
   signal.topIds = lists.ids;
   signal.topLogits = lists.logits;
 }
@@ -100,12 +101,13 @@ function readLaws(reader: FrameReader, signal: MutableSignal, shape: Shape): voi
   if (has(shape, "lseAt")) signal.lseAt = reader.f32Array(count * tauCount, "lse at τ");
   if (has(shape, "logTailAt"))
     signal.logTailAt = reader.f32Array(count * tauCount, "log tail at τ");
-  if (has(shape, "tokenLogit")) signal.tokenLogit = reader.f32Array(count, "token logit");
-  if (!has(shape, "rank")) return;
-  reader.need(count, "rank");
-  const rank = new Uint32Array(count);
-  for (let row = 0; row < count; row++) rank[row] = reader.varint("rank");
-  signal.rank = rank;
+  if (has(shape, "rank")) {
+    reader.need(count, "rank");
+    const rank = new Uint32Array(count);
+    for (let row = 0; row < count; row++) rank[row] = reader.varint("rank");
+    signal.rank = rank;
+  }
+  if (has(shape, "tokenLogit")) signal.tokenLogit = readTokenLogits(reader, signal);
 }
 
 function readTaus(reader: FrameReader, count: number, tauCount: number): Float32Array {

@@ -1,20 +1,21 @@
 import { TandemError } from "../../errors/tandem-error.js";
-import { crc32c } from "../../numeric/crc32c.js";
 import { f32ArrayToF16 } from "../../numeric/float16.js";
 import { assertSignalShape } from "../signal-parts.js";
 import type { TeacherSignal } from "../teacher-signal.js";
 import { writeAtLogits } from "./at-codec.js";
+import { checksum } from "./checksum.js";
 import { writeDraws } from "./draw-codec.js";
 import { FrameWriter } from "./frame-writer.js";
 import {
   DENSE_F16,
   DENSE_F32,
   MAGIC,
-  MAX_CLASSES,
+  MAX_ID_BITS,
   MAX_FRAME_BYTES,
   PART_BITS,
   VERSION,
 } from "./layout.js";
+import { writeTokenLogits } from "./token-codec.js";
 import { writeTop } from "./write-top.js";
 
 export interface CompactOptions {
@@ -34,8 +35,8 @@ const KEY_OF_PART = {
   taus: "taus",
   lseAt: "lseAt",
   logTailAt: "logTailAt",
-  tokenLogit: "tokenLogit",
   rank: "rank",
+  tokenLogit: "tokenLogit",
   at: "atOffsets",
   meanLogit: "meanLogit",
   maxLogit: "maxLogit",
@@ -52,10 +53,10 @@ const writer = new FrameWriter();
  * @throws TandemError INTERNAL when a part has the wrong length or an id is out of range, RESOURCE_EXHAUSTED above 128 MiB. */
 export function encodeCompact(signal: TeacherSignal, options: CompactOptions): Buffer {
   assertSignalShape(signal);
-  if (options.vocabSize >= 2 ** MAX_CLASSES) {
+  if (options.vocabSize >= 2 ** MAX_ID_BITS) {
     throw new TandemError(
       "INTERNAL",
-      `a compact frame holds ids below 2^${MAX_CLASSES} − 1; the vocabulary has ${options.vocabSize}`,
+      `a compact frame holds ids below 2^${MAX_ID_BITS}; the vocabulary has ${options.vocabSize}`,
     );
   }
   if (signal.dense !== undefined && signal.dense.length !== signal.count * options.vocabSize) {
@@ -66,9 +67,9 @@ export function encodeCompact(signal: TeacherSignal, options: CompactOptions): B
   }
   writer.length = 0;
   writeHeader(signal, options.vocabSize);
-  const { topK, topIds, topLogits } = signal;
+  const { topK, topOffsets, topIds, topLogits } = signal;
   if (topIds !== undefined && topLogits !== undefined) {
-    writeTop(writer, { topK, ids: topIds, logits: topLogits }, options.maxLogitError);
+    writeTop(writer, { topK, offsets: topOffsets, ids: topIds, logits: topLogits }, options);
   }
   writeLaws(signal);
   writeRagged(signal, options);
@@ -79,7 +80,7 @@ export function encodeCompact(signal: TeacherSignal, options: CompactOptions): B
       { limit: MAX_FRAME_BYTES },
     );
   }
-  writer.u32(crc32c(writer.bytes, 0, writer.length));
+  writer.u32(checksum(writer.bytes, writer.length));
   return writer.finish();
 }
 
@@ -110,8 +111,8 @@ function writeLaws(signal: TeacherSignal): void {
   if (taus !== undefined) writeTaus(taus, signal.tauCount, lseAt !== undefined);
   if (lseAt !== undefined) writer.array(lseAt);
   if (logTailAt !== undefined) writer.array(logTailAt);
-  if (tokenLogit !== undefined) writer.array(tokenLogit);
-  if (rank !== undefined) for (const value of rank) writer.varint(value);
+  if (rank !== undefined) writer.varints(rank);
+  if (tokenLogit !== undefined) writeTokenLogits(writer, tokenLogit, signal);
 }
 
 /** Temperatures that are the same in every row are written once, if lseAt follows: its size vouches for the array a reader makes. */

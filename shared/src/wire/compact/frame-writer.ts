@@ -1,26 +1,19 @@
-import { bytesOf } from "../little-endian.js";
-
-/** A growing buffer seen as bytes and as 32-bit words. Bit streams are written by their codecs straight into `words`, least
- * significant bit first, from a byte boundary; what lies behind `length` is undefined. */
+/** A growing buffer. Bit streams are written by their codecs straight into `bytes` or `view`, least significant bit first, from a byte
+ * boundary; what lies behind `length` is undefined. */
 export class FrameWriter {
   bytes = new Uint8Array(0);
-  words = new Int32Array(0);
+  view = new DataView(this.bytes.buffer);
   /** Bytes written. */
   length = 0;
-  private view = new DataView(this.bytes.buffer);
 
-  /** Makes room for `extra` bytes behind `length` (and two words more, which bit writers may touch). */
+  /** Makes room for `extra` bytes behind `length` (and eight bytes more, which bit writers may touch). */
   reserve(extra: number): void {
     const needed = this.length + extra + 8;
     if (needed <= this.bytes.length) return;
-    const buffer = new ArrayBuffer(
-      Math.ceil(Math.max(needed, 2 * this.bytes.length, 4096) / 4) * 4,
-    );
-    const bytes = new Uint8Array(buffer);
+    const bytes = new Uint8Array(Math.max(needed, 2 * this.bytes.length, 4096));
     bytes.set(this.bytes.subarray(0, this.length));
     this.bytes = bytes;
-    this.words = new Int32Array(buffer);
-    this.view = new DataView(buffer);
+    this.view = new DataView(bytes.buffer);
   }
 
   u8(value: number): void {
@@ -40,11 +33,6 @@ export class FrameWriter {
     this.length += 4;
   }
 
-  /** Overwrites what was written at `position`. */
-  setU32(position: number, value: number): void {
-    this.view.setUint32(position, value, true);
-  }
-
   f32(value: number): void {
     this.reserve(4);
     this.view.setFloat32(this.length, value, true);
@@ -62,9 +50,14 @@ export class FrameWriter {
     this.bytes[this.length++] = rest;
   }
 
+  varints(values: Uint32Array): void {
+    for (let i = 0; i < values.length; i++) this.varint(values[i] as number);
+  }
+
   array(values: ArrayBufferView): void {
     this.reserve(values.byteLength);
-    this.bytes.set(bytesOf(values), this.length);
+    const { buffer, byteOffset, byteLength } = values;
+    this.bytes.set(new Uint8Array(buffer, byteOffset, byteLength), this.length);
     this.length += values.byteLength;
   }
 

@@ -2,7 +2,7 @@
 
 /** "TSF" and the version. */
 export const MAGIC = [0x54, 0x53, 0x46] as const;
-export const VERSION = 1;
+export const VERSION = 2;
 /** Magic, version, part bits. */
 export const FIXED_HEADER_BYTES = 6;
 export const CHECKSUM_BYTES = 4;
@@ -16,8 +16,8 @@ export const PART_BITS = {
   taus: 1 << 3,
   lseAt: 1 << 4,
   logTailAt: 1 << 5,
-  tokenLogit: 1 << 6,
-  rank: 1 << 7,
+  rank: 1 << 6,
+  tokenLogit: 1 << 7,
   at: 1 << 8,
   meanLogit: 1 << 9,
   maxLogit: 1 << 10,
@@ -34,14 +34,20 @@ export const LOGITS_QUANTISED = 1;
 /** Quantised distances stay below this, so that they fit 24 bits. */
 export const MAX_STEPS = 2 ** 24 - 1;
 
+/** Whether token logits are all there, or only those of rows whose token is not the best: of the others the list knows it. */
+export const TOKENS_ALL = 0;
+export const TOKENS_BELOW_BEST = 1;
+
 export const DENSE_F16 = 1;
 export const DENSE_F32 = 2;
 
-/** Ids are written as a class (the bit length of id + 1, less one) and the bits below its leading one; classes by a prefix code. */
-export const MAX_CLASSES = 24;
-export const MAX_CODE_BITS = 8;
+/** Whether all rows' top lists have k ids, or each its own length. */
+export const LISTS_WHOLE = 0;
+export const LISTS_RAGGED = 1;
 
-/** Quotients of this size and above are escaped: as many zero bits, then the value in 24 bits. */
-export const ESCAPE_QUOTIENT = 16;
-export const ESCAPE_VALUE_BITS = 24;
-export const MAX_RICE_BITS = 15;
+/** V is below 2 to this. */
+export const MAX_ID_BITS = 24;
+
+/** So many gaps of a row share a width, so that a whole group takes as many bytes as a gap has bits. */
+export const GAP_GROUP = 8;
+export const MAX_GAP_BITS = 15;

@@ -1,123 +1,179 @@
-import type { FrameWriter } from "./frame-writer.js";
-import { ESCAPE_QUOTIENT, ESCAPE_VALUE_BITS, MAX_RICE_BITS } from "./layout.js";
+import { FrameWriter } from "./frame-writer.js";
+import { GAP_GROUP, MAX_GAP_BITS } from "./layout.js";
 import { fitsInSteps } from "./quantise.js";
 
+/** Lists as multiples of a step below their first logit. */
 export interface Gaps {
-  /** i32 [n, k−1]: steps from one logit down to the next. In a buffer that the next call reuses. */
+  /** u32 [n+1]: where each row's list begins. */
+  readonly offsets: Uint32Array;
+  /** i32 [m]: steps from the logit before down to this one; 0 for the first of a row. In a buffer that the next call reuses. */
   readonly steps: Int32Array;
-  readonly topK: number;
-  /** Rice parameter of each range 2^z ≤ j < 2^(z+1) of list indices. */
-  readonly parameters: Uint8Array;
+  /** Bits of a gap in each group of GAP_GROUP list places. */
+  readonly widths: Uint8Array;
 }
+
+/** About so many gaps are looked at to choose the widths; more of them no longer change the choice. */
+const SAMPLE_SIZE = 1024;
+
+/** What a gap that does not fit its width costs, beside its bytes: a reader's mispredicted branch, in bits. */
+const ESCAPE_PENALTY_BITS = 2;
 
 let scratch = new Int32Array(0);
+const escapes = new FrameWriter();
 
-/** Number of ranges 2^z ≤ j < 2^(z+1) for 1 ≤ j < k. */
-export function zoneCount(topK: number): number {
-  return 32 - Math.clz32(topK - 1);
-}
-
-/** Quantises lists [n, k] of falling logits to multiples of `step` below their first; undefined when a row does not fall (or holds
- * NaN), or spans too much. */
-export function quantiseLists(logits: Float32Array, topK: number, step: number): Gaps | undefined {
-  const rows = logits.length / topK;
-  const size = rows * (topK - 1);
-  if (scratch.length < size) scratch = new Int32Array(size);
-  const steps = scratch.subarray(0, size);
-  const zones = zoneCount(topK);
-  const sums = new Float64Array(zones);
+/** Quantises lists of falling logits to multiples of `step` below their first; undefined when a row does not fall (or holds NaN), or
+ * spans too much. topK: the longest list. */
+export function quantiseLists(
+  logits: Float32Array,
+  offsets: Uint32Array,
+  { topK, step }: { readonly topK: number; readonly step: number },
+): Gaps | undefined {
+  if (scratch.length < logits.length) scratch = new Int32Array(logits.length);
+  const steps = scratch;
   const inverse = 1 / step;
-  for (let row = 0; row < rows; row++) {
-    const start = row * topK;
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    const start = offsets[row] as number;
+    const end = offsets[row + 1] as number;
+    if (start === end) continue;
     const maximum = logits[start] as number;
-    if (!fitsInSteps(maximum - (logits[start + topK - 1] as number), step)) return undefined;
+    if (!fitsInSteps(maximum - (logits[end - 1] as number), step)) return undefined;
     let previous = maximum;
     let before = 0;
-    for (let zone = 0; zone < zones; zone++) {
-      const first = before;
-      const end = start + Math.min(topK, 2 << zone);
-      for (let i = start + (1 << zone); i < end; i++) {
-        const logit = logits[i] as number;
-        if (!(logit <= previous)) return undefined;
-        previous = logit;
-        const distance = ((maximum - logit) * inverse + 0.5) | 0; // rounds, since it is ≥ 0
-        steps[i - row - 1] = distance - before;
-        before = distance;
-      }
-      sums[zone] = (sums[zone] as number) + before - first;
+    for (let i = start; i < end; i++) {
+      const logit = logits[i] as number;
+      if (!(logit <= previous)) return undefined;
+      previous = logit;
+      const distance = ((maximum - logit) * inverse + 0.5) | 0; // rounds, since it is ≥ 0
+      steps[i] = distance - before;
+      before = distance;
     }
   }
-  const parameters = new Uint8Array(zones);
-  for (let zone = 0; zone < zones; zone++) {
-    const width = Math.min(topK, 2 << zone) - (1 << zone);
-    parameters[zone] = bestParameter((sums[zone] as number) / Math.max(1, rows * width));
-  }
-  return { steps, topK, parameters };
+  return { offsets, steps, widths: fitWidths(steps, offsets, topK) };
 }
 
-/** The Rice parameter of least expected length for numbers with this mean. */
-function bestParameter(mean: number): number {
-  let least = mean;
-  let bits = 0;
-  for (let scale = 0.5; bits < MAX_RICE_BITS; scale /= 2) {
-    // expected quotient, the remainder being uniform: mean/2^b − (1 − 2^−b)/2
-    const length = bits + 1 + Math.max(0, mean * scale - (1 - scale) / 2);
-    if (length >= least) break;
-    least = length;
-    bits++;
+/** Bit lengths that g + 1 may have for a gap g, and one more. */
+const LENGTHS = 26;
+
+/** The width of each group that costs least over a sample of the rows. */
+function fitWidths(steps: Int32Array, offsets: Uint32Array, topK: number): Uint8Array {
+  const widths = new Uint8Array(Math.ceil(topK / GAP_GROUP));
+  // [group, bits]: gaps g for which g + 1 has so many bits; such a gap fits a width of as many
+  const counts = new Uint32Array(widths.length * LENGTHS);
+  const rows = offsets.length - 1;
+  const stride = Math.max(1, Math.floor((offsets[rows] as number) / SAMPLE_SIZE));
+  for (let row = 0; row < rows; row += stride) {
+    const start = offsets[row] as number;
+    const end = offsets[row + 1] as number;
+    for (let i = start; i < end; i++) {
+      const index = ((i - start) >>> 3) * LENGTHS + 32 - Math.clz32((steps[i] as number) + 1);
+      counts[index] = (counts[index] as number) + 1;
+    }
   }
-  return bits;
+  for (let group = 0; group < widths.length; group++) widths[group] = cheapestWidth(counts, group);
+  return widths;
 }
 
-/** Stands for "no gap": never short. */
-const NO_GAP = -1;
+function cheapestWidth(counts: Uint32Array, group: number): number {
+  const first = group * LENGTHS;
+  let total = 0;
+  for (let i = first; i < first + LENGTHS; i++) total += counts[i] as number;
+  let escaped = 0;
+  let least = Infinity;
+  let best = 1;
+  for (let width = LENGTHS - 2; width >= 1; width--) {
+    const bits = width + 1;
+    const varintBytes = bits > 14 ? 3 : bits > 7 ? 2 : 1;
+    escaped += (counts[first + bits] as number) * (8 * varintBytes + ESCAPE_PENALTY_BITS);
+    const cost = width * total + escaped;
+    if (width <= MAX_GAP_BITS && cost < least) {
+      least = cost;
+      best = width;
+    }
+  }
+  return best;
+}
 
-/** Writes the gaps' Rice codes: quotient in unary (zeros, then a one), then the low bits; quotients of 16 and more are escaped. */
-export function writeGapBits(writer: FrameWriter, { steps, topK, parameters }: Gaps): void {
-  // the longest code has 40 bits
-  writer.reserve(5 * steps.length);
-  const { words } = writer;
-  const row = topK - 1;
-  let word = writer.length >>> 2;
-  let fill = (writer.length & 3) << 3;
-  let pending = (words[word] as number) & ((1 << fill) - 1);
-  for (let start = 0; start < steps.length; start += row) {
-    for (let zone = 0; zone < parameters.length; zone++) {
-      const parameter = parameters[zone] as number;
-      const mask = (1 << parameter) - 1;
-      const end = start + Math.min(topK, 2 << zone) - 1;
-      for (let i = start + (1 << zone) - 1; i < end; i++) {
-        const gap = steps[i] as number;
-        const quotient = gap >>> parameter;
-        let bits = (1 << quotient) | ((gap & mask) << (quotient + 1));
-        let size = quotient + 1 + parameter; // at most 15 + 1 + 15
-        const next = i + 1 < end ? (steps[i + 1] as number) : NO_GAP;
-        const nextQuotient = next >>> parameter;
-        if ((quotient | nextQuotient) < 8 && parameter < 8) {
-          // two short codes (at most 30 bits) for the price of one
-          bits |= ((1 << nextQuotient) | ((next & mask) << (nextQuotient + 1))) << size;
-          size += nextQuotient + 1 + parameter;
-          i++;
-        } else if (quotient >= ESCAPE_QUOTIENT) {
-          words[word] = pending;
-          fill += ESCAPE_QUOTIENT;
-          if (fill >= 32) {
-            word++;
-            pending = 0;
-            fill -= 32;
-          }
-          bits = gap;
-          size = ESCAPE_VALUE_BITS;
+/** Writes the gap blocks, group by group, and the escapes behind them. */
+export function writeGapBlocks(writer: FrameWriter, { offsets, steps, widths }: Gaps): void {
+  escapes.length = 0;
+  writer.reserve(2 * (offsets[offsets.length - 1] as number) + offsets.length);
+  const { view } = writer;
+  let at = writer.length;
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    const end = offsets[row + 1] as number;
+    let group = 0;
+    for (let i = offsets[row] as number; i < end; i += GAP_GROUP) {
+      const width = widths[group++] as number;
+      const mask = (1 << width) - 1;
+      if (i + GAP_GROUP <= end && width <= 8) {
+        let a = steps[i] as number;
+        let b = steps[i + 1] as number;
+        let c = steps[i + 2] as number;
+        let d = steps[i + 3] as number;
+        let e = steps[i + 4] as number;
+        let f = steps[i + 5] as number;
+        let g = steps[i + 6] as number;
+        let h = steps[i + 7] as number;
+        const below =
+          (a - mask) &
+          (b - mask) &
+          (c - mask) &
+          (d - mask) &
+          ((e - mask) & (f - mask) & (g - mask) & (h - mask));
+        if (below >= 0) {
+          if (a >= mask) a = escape(a, mask);
+          if (b >= mask) b = escape(b, mask);
+          if (c >= mask) c = escape(c, mask);
+          if (d >= mask) d = escape(d, mask);
+          if (e >= mask) e = escape(e, mask);
+          if (f >= mask) f = escape(f, mask);
+          if (g >= mask) g = escape(g, mask);
+          if (h >= mask) h = escape(h, mask);
         }
-        words[word] = pending |= bits << fill;
-        fill += size;
-        const full = fill >>> 5;
-        fill &= 31;
-        word += full;
-        pending = (pending & (full - 1)) | ((bits >>> (size - fill)) & -full);
+        const low = a | (b << width) | (c << (2 * width)) | (d << (3 * width));
+        const high = e | (f << width) | (g << (2 * width)) | (h << (3 * width));
+        // two shifts, for 4 · width may be 32
+        view.setInt32(at, low | ((high << (4 * width - 1)) << 1), true);
+        view.setInt32(at + 4, high >>> (32 - 4 * width), true);
+        at += width;
+        continue;
       }
+      at = writeGroup(writer, at, { steps, start: i, end: Math.min(i + GAP_GROUP, end), width });
     }
   }
-  words[word] = pending;
-  writer.length = (word << 2) + ((fill + 7) >>> 3);
+  writer.length = at;
+  writer.array(escapes.bytes.subarray(0, escapes.length));
+}
+
+/** Notes what is beyond the mask; what stands in the block for it. */
+function escape(gap: number, mask: number): number {
+  escapes.varint(gap - mask);
+  return mask;
+}
+
+interface Group {
+  readonly steps: Int32Array;
+  readonly start: number;
+  readonly end: number;
+  readonly width: number;
+}
+
+/** A group with escapes, or one that is not whole, or wide; returns the byte behind it. */
+function writeGroup({ bytes }: FrameWriter, first: number, group: Group): number {
+  const { steps, start, end, width } = group;
+  const mask = (1 << width) - 1;
+  let at = first;
+  let pending = 0;
+  let fill = 0;
+  for (let i = start; i < end; i++) {
+    const gap = steps[i] as number;
+    pending |= (gap >= mask ? escape(gap, mask) : gap) << fill;
+    fill += width; // at most 7 + 15
+    for (; fill >= 8; fill -= 8) {
+      bytes[at++] = pending;
+      pending >>>= 8;
+    }
+  }
+  if (fill > 0) bytes[at++] = pending;
+  return at;
 }

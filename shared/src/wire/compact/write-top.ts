@@ -1,55 +1,59 @@
 import type { FrameWriter } from "./frame-writer.js";
-import { LOGITS_EXACT, LOGITS_QUANTISED } from "./layout.js";
+import { LISTS_RAGGED, LISTS_WHOLE, LOGITS_EXACT, LOGITS_QUANTISED } from "./layout.js";
+import { writeIds } from "./id-codec.js";
 import { stepFor } from "./quantise.js";
-import { quantiseLists, writeGapBits } from "./write-gaps.js";
-import { fitIdCode, type IdCode, writeIdBits } from "./write-ids.js";
+import { listOffsets, type TopLists } from "./top-lists.js";
+import { quantiseLists, writeGapBlocks } from "./write-gaps.js";
 
-export interface TopLists {
-  readonly topK: number;
-  /** [n, k], rows by falling logit. */
-  readonly ids: Uint32Array;
-  readonly logits: Float32Array;
+export interface TopOptions {
+  readonly vocabSize: number;
+  /** In nats; 0 = exact. */
+  readonly maxLogitError: number;
 }
 
-/** The top lists, in the order of falling logit: kept exactly, nothing to sort on either side, and the gaps between neighbouring
- * logits are so small that id and logit together take less than ids sorted and delta-packed would (132 against 150 bytes per
- * position at k = 64 and error 0.01 on real text). Logits that cannot be quantised within `maxError` (0, infinities, magnitudes
- * where f32 itself is coarser) go as f32. */
-export function writeTop(writer: FrameWriter, lists: TopLists, maxError: number): void {
-  const code = fitIdCode(lists.ids, lists.topK);
-  writer.u8(code.lengths.length);
-  writer.nibbles(code.lengths);
-  const step = maxError > 0 ? stepFor(maxError, magnitudeOf(lists)) : undefined;
-  const gaps = step === undefined ? undefined : quantiseLists(lists.logits, lists.topK, step);
+/** The top lists, in the order of falling logit: kept exactly, nothing to sort on either side, and neighbouring logits are so near that their
+ * distances take half a byte. Logits that cannot be quantised within the bound (0, infinities, magnitudes where f32 itself is
+ * coarser) go as f32. */
+export function writeTop(writer: FrameWriter, lists: TopLists, options: TopOptions): void {
+  const { topK, ids, logits } = lists;
+  writeLengths(writer, lists);
+  const offsets = lists.offsets ?? listOffsets(ids.length / topK, topK);
+  const { maxLogitError } = options;
+  const step = maxLogitError > 0 ? stepFor(maxLogitError, magnitudeOf(logits, offsets)) : undefined;
+  const gaps = step === undefined ? undefined : quantiseLists(logits, offsets, { topK, step });
   if (step === undefined || gaps === undefined) {
     writer.u8(LOGITS_EXACT);
-    writeIdStream(writer, lists, code);
-    writer.array(lists.logits);
+    writeIds(writer, ids, options.vocabSize);
+    writer.array(logits);
     return;
   }
   writer.u8(LOGITS_QUANTISED);
   writer.f32(step);
-  writer.f32(maxError);
-  writer.nibbles(gaps.parameters);
-  writeIdStream(writer, lists, code);
-  for (let i = 0; i < lists.logits.length; i += lists.topK) writer.f32(lists.logits[i] as number);
-  writeGapBits(writer, gaps);
+  writer.f32(maxLogitError);
+  writer.nibbles(gaps.widths);
+  writeIds(writer, ids, options.vocabSize);
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    writer.f32(logits[offsets[row] as number] as number);
+  }
+  writeGapBlocks(writer, gaps);
 }
 
-/** The ids' bits behind their length in bytes, so that a reader can decode both streams side by side. */
-function writeIdStream(writer: FrameWriter, lists: TopLists, code: IdCode): void {
-  const lengthAt = writer.length;
-  writer.u32(0);
-  writeIdBits(writer, lists.ids, code);
-  writer.setU32(lengthAt, writer.length - lengthAt - 4);
+function writeLengths(writer: FrameWriter, { offsets }: TopLists): void {
+  writer.u8(offsets === undefined ? LISTS_WHOLE : LISTS_RAGGED);
+  if (offsets === undefined) return;
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    writer.varint((offsets[row + 1] as number) - (offsets[row] as number));
+  }
 }
 
 /** Rows fall, so the ends are the largest magnitudes. */
-function magnitudeOf({ logits, topK }: TopLists): number {
+function magnitudeOf(logits: Float32Array, offsets: Uint32Array): number {
   let magnitude = 0;
-  for (let i = 0; i < logits.length; i += topK) {
-    const row = Math.max(Math.abs(logits[i] as number), Math.abs(logits[i + topK - 1] as number));
-    if (!(row <= magnitude)) magnitude = row; // takes NaN too
+  for (let row = 0; row + 1 < offsets.length; row++) {
+    const first = logits[offsets[row] as number] as number;
+    const last = logits[(offsets[row + 1] as number) - 1] as number;
+    const larger = Math.max(Math.abs(first), Math.abs(last));
+    if (!(larger <= magnitude)) magnitude = larger; // takes NaN too
   }
   return magnitude;
 }

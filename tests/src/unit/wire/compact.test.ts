@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { crc32c } from "@tandem/shared/numeric/crc32c.js";
 import { decodeCompact } from "@tandem/shared/wire/compact/decode-compact.js";
 import { encodeCompact } from "@tandem/shared/wire/compact/encode-compact.js";
 import { sliceSignal } from "@tandem/shared/wire/slice-signal.js";
@@ -25,8 +25,10 @@ const shapes = fc.record({
   count: fc.integer({ min: 0, max: 20 }),
   topK: fc.constantFrom(0, 1, 2, 3, 8, 17, 64),
   tauCount: fc.integer({ min: 0, max: 2 }),
-  vocabSize: fc.constantFrom(64, 65, 151),
+  // 65,536 has the ids of two bytes
+  vocabSize: fc.constantFrom(64, 65, 151, 65_536, 200_000),
   scale: fc.constantFrom(0, 0.001, 1, 30, 3000),
+  ragged: fc.boolean(),
   parts: fc.record({
     law: fc.boolean(),
     token: fc.boolean(),
@@ -89,8 +91,9 @@ describe("the compact frame", () => {
     const errors = fc.constantFrom(0, 1e-4, 0.01, 0.5);
     fc.assert(
       fc.property(shapes, errors, (shape, maxLogitError) => {
-        const signal = randomSignal(shape);
-        const { vocabSize } = shape;
+        const { vocabSize, parts } = shape;
+        const dense = parts.dense && vocabSize < 1000;
+        const signal = randomSignal({ ...shape, parts: { ...parts, dense } });
         const frame = encodeCompact(signal, { vocabSize, maxLogitError, denseType: "f32" });
         assertSame(decodeCompact(frame).signal, signal, maxLogitError);
       }),
@@ -150,6 +153,23 @@ describe("the compact frame", () => {
     }
   });
 
+  it("sends the logit of a row's best token once", () => {
+    const topLogits = Float32Array.from([5, 4, 3, 1]);
+    const topIds = Uint32Array.from([0, 1, 2, 3]);
+    const lists = { from: 1, count: 2, topK: 2, tauCount: 0, topIds, topLogits };
+    const options = { vocabSize: 5, maxLogitError: 0.01, denseType: "f32" } as const;
+    const sizeOf = (rank: number[], tokenLogit: number[]) => {
+      const tokens = { rank: Uint32Array.from(rank), tokenLogit: Float32Array.from(tokenLogit) };
+      const frame = encodeCompact({ ...lists, ...tokens }, options);
+      assert.deepEqual(decodeCompact(frame).signal.tokenLogit, tokens.tokenLogit);
+      return frame.length;
+    };
+    const none = sizeOf([1, 1], [4, 1]);
+    assert.equal(sizeOf([0, 1], [5, 1]), none - 4);
+    // a rank of 0 beside a logit that is not the list's: told as it is
+    assert.equal(sizeOf([0, 1], [4, 1]), none);
+  });
+
   it("rounds dense rows to f16 on request", () => {
     const dense = Float32Array.from([1.0001, -3, 65504, 0]);
     const frame = encodeCompact(
@@ -168,7 +188,20 @@ describe("the compact frame", () => {
       { ...base, topIds: new Uint32Array(2) },
       { ...base, dense: new Float32Array(6) },
       { ...base, atOffsets: Uint32Array.from([0, 2, 1]), atLogits: new Float32Array(1) },
-      { ...base, topIds: new Uint32Array(2).fill(2 ** 24), topLogits: new Float32Array(2) },
+      { ...base, topIds: new Uint32Array(2).fill(4), topLogits: new Float32Array(2) },
+      { ...base, topIds: new Uint32Array(2).fill(2 ** 32 - 1), topLogits: new Float32Array(2) },
+      ...[
+        [0, 0, 1],
+        [0, 2, 2],
+        [0, 1, 3],
+        [0, 1],
+        [1, 2, 3],
+      ].map((topOffsets) => ({
+        ...base,
+        topOffsets: Uint32Array.from(topOffsets),
+        topIds: new Uint32Array(2),
+        topLogits: new Float32Array(2),
+      })),
     ];
     for (const signal of bad) {
       assert.throws(() => encodeCompact(signal, options), isError("INTERNAL"));
@@ -183,7 +216,7 @@ function isError(...codes: string[]) {
 }
 
 function withChecksum(frame: Buffer): Buffer {
-  frame.writeUInt32LE(crc32c(frame, 0, frame.length - 4), frame.length - 4);
+  frame.writeUInt32LE(crc32(frame.subarray(0, -4)), frame.length - 4);
   return frame;
 }
 
@@ -237,17 +270,23 @@ describe("damaged compact frames", () => {
   });
 
   it("with ids beyond their vocabulary are refused", () => {
-    const signal = { from: 1, count: 1, topK: 2, tauCount: 0, topIds: Uint32Array.from([3, 9]) };
-    const forged = encodeCompact(
-      { ...signal, topLogits: new Float32Array(2) },
-      { ...options, vocabSize: 9 },
-    );
-    assert.throws(() => decodeCompact(forged), isError("DATA_LOSS"));
+    const signal = { from: 1, count: 1, topK: 2, tauCount: 0 };
+    for (const vocabSize of [10, 40_000]) {
+      const topIds = Uint32Array.from([3, vocabSize - 1]);
+      const forged = encodeCompact(
+        { ...signal, topIds, topLogits: new Float32Array(2) },
+        { ...options, vocabSize },
+      );
+      // V stands behind magic, version, parts and four numbers of a byte; one less of it takes as many bits
+      assert.equal(forged[10]! & 0x7f, vocabSize & 0x7f);
+      forged[10]! -= 1;
+      assert.throws(() => decodeCompact(withChecksum(forged)), isError("DATA_LOSS"));
+    }
   });
 
   it("of another format or version are invalid arguments", () => {
     const other = Buffer.from(frame);
-    other[3] = 2;
+    other[3] = 1;
     assert.throws(() => decodeCompact(other), isError("INVALID_ARGUMENT"));
     other[0] = 0;
     assert.throws(() => decodeCompact(other), isError("INVALID_ARGUMENT"));
@@ -263,8 +302,8 @@ describe("damaged compact frames", () => {
         [[1], huge, huge],
         [huge, [1], [1]],
       ]) {
-        const header = [0x54, 0x53, 0x46, 1, bits & 255, bits >> 8, 1, ...n!, ...k!, ...j!, 50];
-        const body = [1, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        const header = [0x54, 0x53, 0x46, 2, bits & 255, bits >> 8, 1, ...n!, ...k!, ...j!, 50];
+        const body = [0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         const forged = withChecksum(Buffer.from([...header, ...body, 0, 0, 0, 0]));
         assert.throws(() => decodeCompact(forged), isError("DATA_LOSS"));
       }

@@ -176,7 +176,7 @@ describe("chunkSignal", () => {
 });
 
 describe("sliceSignal and concatSignals", () => {
-  const signal = randomSignal(SHAPE);
+  const signal = randomSignal({ ...SHAPE, ragged: true });
 
   it("take a signal apart and put it together again", () => {
     const parts = [sliceSignal(signal, 0, 2), sliceSignal(signal, 2, 2), sliceSignal(signal, 2, 9)];

@@ -13,7 +13,7 @@ export const Encoding = {
    */
   ENCODING_PLAIN: 'ENCODING_PLAIN',
   /**
-   * One binary frame per chunk of positions, a quarter of the size; see CompactSignal.
+   * One binary frame per chunk of positions, a third of the size; see CompactSignal.
    */
   ENCODING_COMPACT: 'ENCODING_COMPACT',
 } as const;
@@ -33,7 +33,7 @@ export type Encoding =
   | 'ENCODING_PLAIN'
   | 1
   /**
-   * One binary frame per chunk of positions, a quarter of the size; see CompactSignal.
+   * One binary frame per chunk of positions, a third of the size; see CompactSignal.
    */
   | 'ENCODING_COMPACT'
   | 2

@@ -13,7 +13,7 @@ export interface PlainSignal {
   'topK'?: (number);
   'tauCount'?: (number);
   /**
-   * u32 [n,k]: ids by falling logit, equal logits by rising id.
+   * u32 [n,k]: ids by falling logit, equal logits by rising id. With `top_p_mass`: [m] in top_ids and top_logits, see top_offsets.
    */
   'topIds'?: (Buffer | Uint8Array | string);
   /**
@@ -25,7 +25,7 @@ export interface PlainSignal {
    */
   'lse'?: (Buffer | Uint8Array | string);
   /**
-   * f32 [n]: log of the probability outside the k ids, nats; -inf when k = V. Computed from unquantised logits.
+   * f32 [n]: log of the probability outside the listed ids, nats; -inf when all V are. Computed from unquantised logits.
    */
   'logTail'?: (Buffer | Uint8Array | string);
   /**
@@ -37,7 +37,7 @@ export interface PlainSignal {
    */
   'lseAt'?: (Buffer | Uint8Array | string);
   /**
-   * f32 [n,J]: log of the mass of softmax(u / tau) outside the k ids. Empty when k = 0.
+   * f32 [n,J]: log of the mass of softmax(u / tau) outside the listed ids. Empty when k = 0.
    */
   'logTailAt'?: (Buffer | Uint8Array | string);
   /**
@@ -77,6 +77,10 @@ export interface PlainSignal {
    * One entry per layer asked for, in that order.
    */
   'hidden'?: (_tandem_v1_HiddenState)[];
+  /**
+   * u32 [n+1], with `top_p_mass` only: row r's list, of 1 to k ids, is [top_offsets[r] .. top_offsets[r+1]) of top_ids and top_logits.
+   */
+  'topOffsets'?: (Buffer | Uint8Array | string);
 }
 
 /**
@@ -89,7 +93,7 @@ export interface PlainSignal__Output {
   'topK': (number);
   'tauCount': (number);
   /**
-   * u32 [n,k]: ids by falling logit, equal logits by rising id.
+   * u32 [n,k]: ids by falling logit, equal logits by rising id. With `top_p_mass`: [m] in top_ids and top_logits, see top_offsets.
    */
   'topIds': (Buffer);
   /**
@@ -101,7 +105,7 @@ export interface PlainSignal__Output {
    */
   'lse': (Buffer);
   /**
-   * f32 [n]: log of the probability outside the k ids, nats; -inf when k = V. Computed from unquantised logits.
+   * f32 [n]: log of the probability outside the listed ids, nats; -inf when all V are. Computed from unquantised logits.
    */
   'logTail': (Buffer);
   /**
@@ -113,7 +117,7 @@ export interface PlainSignal__Output {
    */
   'lseAt': (Buffer);
   /**
-   * f32 [n,J]: log of the mass of softmax(u / tau) outside the k ids. Empty when k = 0.
+   * f32 [n,J]: log of the mass of softmax(u / tau) outside the listed ids. Empty when k = 0.
    */
   'logTailAt': (Buffer);
   /**
@@ -153,4 +157,8 @@ export interface PlainSignal__Output {
    * One entry per layer asked for, in that order.
    */
   'hidden': (_tandem_v1_HiddenState__Output)[];
+  /**
+   * u32 [n+1], with `top_p_mass` only: row r's list, of 1 to k ids, is [top_offsets[r] .. top_offsets[r+1]) of top_ids and top_logits.
+   */
+  'topOffsets': (Buffer);
 }

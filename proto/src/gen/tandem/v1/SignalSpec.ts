@@ -45,6 +45,11 @@ export interface SignalSpec {
    * COMPACT only: the largest absolute error allowed in top_logits and at_logits, in nats. 0 = exact (float32). Default 0.01.
    */
   'maxLogitError'?: (number | string);
+  /**
+   * The top list of each row ends with the first id by which it holds at least this much of the teacher's probability at temperature 1, or
+   * with the k-th: 0 < top_p_mass < 1, with top_k > 0. 0 or 1: every list has k ids. log_tail and log_tail_at are those of the shorter list.
+   */
+  'topPMass'?: (number | string);
   '_maxLogitError'?: "maxLogitError";
 }
 
@@ -90,5 +95,10 @@ export interface SignalSpec__Output {
    * COMPACT only: the largest absolute error allowed in top_logits and at_logits, in nats. 0 = exact (float32). Default 0.01.
    */
   'maxLogitError'?: (number);
+  /**
+   * The top list of each row ends with the first id by which it holds at least this much of the teacher's probability at temperature 1, or
+   * with the k-th: 0 < top_p_mass < 1, with top_k > 0. 0 or 1: every list has k ids. log_tail and log_tail_at are those of the shorter list.
+   */
+  'topPMass': (number);
   '_maxLogitError'?: "maxLogitError";
 }

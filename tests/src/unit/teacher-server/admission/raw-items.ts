@@ -34,6 +34,7 @@ export const spec: SignalSpec__Output = {
   dense: "DENSE_TYPE_UNSPECIFIED",
   hiddenLayers: [],
   encoding: "ENCODING_UNSPECIFIED",
+  topPMass: 0,
 };
 
 export const none = Buffer.alloc(0);
