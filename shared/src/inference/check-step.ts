@@ -106,6 +106,13 @@ function assertHead(
       },
     );
   }
+  if (!(head.spec.topPMass > 0 && head.spec.topPMass <= 1)) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `top_p_mass ${head.spec.topPMass} is not a probability above 0; 1 sends whole lists`,
+      { field: "signal.top_p_mass" },
+    );
+  }
   const layer = head.spec.hiddenLayers.find((i) => !(Number.isInteger(i) && i >= 0 && i <= layers));
   if (layer !== undefined) {
     throw new TandemError(

@@ -102,6 +102,7 @@ function toQuery(
   const atWidth = chunk.reduce((width, segment) => Math.max(width, widestAtList(segment)), 0);
   const hidden = new Float32Array(n * D);
   const targets = new BigInt64Array(n);
+  const topPMasses = new Float64Array(n);
   const taus = new Float32Array(n * tauCount);
   const atIds = new BigInt64Array(n * atWidth);
   const momentRows: number[] = [];
@@ -117,6 +118,7 @@ function toQuery(
     for (let i = law; i < law + rows; i++, at++) {
       // A law that is sampled has no target yet; its rank is set when it has one.
       targets[at] = BigInt(head.targets[i] ?? 0);
+      topPMasses[at] = head.spec.topPMass;
       if (answers.wantsMoments) momentRows.push(at);
       if (answers.wantsMass) massRows.push(at);
       if (answers.wantsDense(i)) denseRows.push(at);
@@ -131,6 +133,7 @@ function toQuery(
     hidden,
     targets,
     topK,
+    topPMasses,
     taus,
     tauCount,
     atIds,
@@ -199,6 +202,7 @@ export async function* denseRows(
       hidden: packed,
       targets: new BigInt64Array(chunk.length),
       topK: 0,
+      topPMasses: new Float64Array(chunk.length).fill(1),
       taus: new Float32Array(0),
       tauCount: 0,
       atIds: new BigInt64Array(0),

@@ -6,6 +6,7 @@ import type { Session } from "../runtime/session.js";
 import type { BoundWeights } from "./bound-weights.js";
 import { drawBlocks } from "./draws-graph.js";
 import { buildHeadGraph } from "./head-graph.js";
+import { keptLengths, normalise } from "./normalise.js";
 
 /** What one run of the head is asked: n laws, and lists of rows (indices below n) for the parts that cost a pass over the vocabulary. */
 export interface HeadQuery {
@@ -15,6 +16,8 @@ export interface HeadQuery {
   readonly targets: BigInt64Array;
   /** Length of the list, 0 ≤ k ≤ V. */
   readonly topK: number;
+  /** [n]: P of each row's list (`SignalSpec.topPMass`). */
+  readonly topPMasses: Float64Array;
   /** f32 [n,J]. */
   readonly taus: Float32Array;
   readonly tauCount: number;
@@ -33,6 +36,8 @@ export interface HeadQuery {
 export interface HeadReply {
   /** Entries per row of the list: one more than asked for, where the vocabulary allows. */
   readonly listWidth: number;
+  /** u32 [n]: how many of them each row keeps, 0 to k. */
+  readonly listLengths: Uint32Array;
   readonly topIds: Int32Array;
   readonly topLogits: Float32Array;
   readonly lse: Float32Array;
@@ -115,12 +120,20 @@ export class HeadSession {
       (reply[name] as HostTensor).data as Float32Array;
     const i32 = (name: (typeof OUTPUTS)[number]) => (reply[name] as HostTensor).data as Int32Array;
     const topLogits = f32("topLogits");
-    const listed = { topLogits, listWidth, nothingOutside: query.topK === this.vocabulary };
+    const whole = {
+      topLogits,
+      listWidth,
+      listLengths: new Uint32Array(n).fill(query.topK),
+      nothingOutside: query.topK === this.vocabulary,
+    };
+    const listLengths = keptLengths(whole, f32("restShare"), query.topPMasses);
+    const listed = { ...whole, listLengths };
     const one = normalise(listed, f32("restShare"), new Float32Array(n).fill(1), 1);
     const at = normalise(listed, f32("restShareAt"), query.taus, query.tauCount);
     const first = (moment: number) => topLogits[query.momentRows[moment]! * listWidth]!;
     return {
       listWidth,
+      listLengths,
       topIds: i32("topIds"),
       topLogits,
       lse: one.lse,
@@ -159,33 +172,3 @@ const OUTPUTS = [
   "dense",
   "drawIds",
 ] as const;
-
-/** lse and the part of it outside the list (a difference of logarithms, never above 0), in float64, at each of `tauCount` temperatures per row.
- * share: [n,J], the probability of the list's last entry among all ids but the first listWidth − 1. */
-function normalise(
-  list: {
-    readonly topLogits: Float32Array;
-    readonly listWidth: number;
-    readonly nothingOutside: boolean;
-  },
-  share: Float32Array,
-  taus: Float32Array,
-  tauCount: number,
-): { readonly lse: Float32Array; readonly logTail: Float32Array } {
-  const { topLogits, listWidth } = list;
-  const lse = new Float32Array(share.length);
-  const logTail = new Float32Array(share.length);
-  for (let i = 0; i < share.length; i++) {
-    const begin = Math.floor(i / tauCount) * listWidth;
-    const end = begin + listWidth - 1;
-    const tau = taus[i]!;
-    const first = topLogits[begin]! / tau;
-    let inner = 0;
-    for (let j = begin; j < end; j++) inner += Math.exp(topLogits[j]! / tau - first);
-    const rest = topLogits[end]! / tau - Math.log(share[i]!) - first;
-    const total = Math.log(inner + Math.exp(rest));
-    lse[i] = first + total;
-    logTail[i] = list.nothingOutside ? -Infinity : Math.min(0, rest - total);
-  }
-  return { lse, logTail };
-}

@@ -13,6 +13,8 @@ export class LawAnswers {
   readonly drawCount: number;
   /** f32 [n,J]. */
   readonly taus: Float32Array;
+  /** Of each law's list, k wide, how many entries are its own. */
+  readonly listLengths: Uint32Array;
   readonly topIds: Uint32Array;
   readonly topLogits: Float32Array;
   readonly lse: Float32Array;
@@ -49,6 +51,7 @@ export class LawAnswers {
         (_, i) => head.spec.taus[i % head.spec.taus.length]!,
       );
     this.tauCount = this.taus.length / n;
+    this.listLengths = new Uint32Array(n);
     this.topIds = new Uint32Array(n * this.topK);
     this.topLogits = new Float32Array(n * this.topK);
     this.lse = new Float32Array(n);
@@ -94,6 +97,7 @@ export class LawAnswers {
     copy(this.logTailAt, reply.logTailAt, J);
     copy(this.tokenLogit, reply.tokenLogit);
     this.rank.set(reply.rank.subarray(from, from + rows), law);
+    this.listLengths.set(reply.listLengths.subarray(from, from + rows), law);
     for (let row = 0; row < rows; row++) {
       const begin = (from + row) * reply.listWidth;
       this.topIds.set(reply.topIds.subarray(begin, begin + this.topK), (law + row) * this.topK);

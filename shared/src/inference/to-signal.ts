@@ -17,20 +17,20 @@ export function toSignal(
 ): TeacherSignal | undefined {
   const { spec } = head;
   if (count === 0 || !asksForSignal(head)) return undefined;
-  // Copies of exact size: a signal may be posted to another process, which sends the whole buffer behind a view.
+  // Of exact size: a signal may be posted to another process, which sends the whole buffer behind a view.
   const cut = <A extends Float32Array | Uint32Array>(values: A, width = 1): A =>
-    values.slice(0, count * width) as A;
+    values.length === count * width ? values : (values.slice(0, count * width) as A);
   const { topK, tauCount } = answers;
   return {
     from,
     count,
     topK,
     tauCount,
-    ...(topK > 0 && {
-      topIds: cut(answers.topIds, topK),
-      topLogits: cut(answers.topLogits, topK),
-      logTail: cut(answers.logTail),
-    }),
+    ...(topK > 0 &&
+      (spec.topPMass < 1
+        ? keptLists(answers, count)
+        : { topIds: cut(answers.topIds, topK), topLogits: cut(answers.topLogits, topK) })),
+    ...(topK > 0 && { logTail: cut(answers.logTail) }),
     ...((topK > 0 || spec.lse) && { lse: cut(answers.lse) }),
     ...(tauCount > 0 && { taus: cut(answers.taus, tauCount), lseAt: cut(answers.lseAt, tauCount) }),
     ...(tauCount > 0 && topK > 0 && { logTailAt: cut(answers.logTailAt, tauCount) }),
@@ -51,6 +51,22 @@ export function toSignal(
       ),
     }),
   };
+}
+
+/** What each law keeps of its list, one behind the other. */
+function keptLists({ topK, listLengths, topIds, topLogits }: LawAnswers, count: number) {
+  const topOffsets = new Uint32Array(count + 1);
+  for (let law = 0; law < count; law++) {
+    topOffsets[law + 1] = topOffsets[law]! + listLengths[law]!;
+  }
+  const ids = new Uint32Array(topOffsets[count]!);
+  const logits = new Float32Array(topOffsets[count]!);
+  for (let law = 0; law < count; law++) {
+    const [begin, end] = [law * topK, law * topK + listLengths[law]!];
+    ids.set(topIds.subarray(begin, end), topOffsets[law]);
+    logits.set(topLogits.subarray(begin, end), topOffsets[law]);
+  }
+  return { topOffsets, topIds: ids, topLogits: logits };
 }
 
 function atParts({ atOffsets }: HeadRequest, { atLogits }: LawAnswers, count: number) {

@@ -53,6 +53,9 @@ export interface TeacherSignal {
 export interface SignalSpec {
   /** k of the top list; 0 = none. With k > 0 come topIds, topLogits, lse and logTail. */
   readonly topK: number;
+  /** 0 < P < 1: a row's list ends with the first id by which it holds at least so much of the teacher's probability at temperature 1, or with the k-th.
+   * 1: every list has k ids. */
+  readonly topPMass: number;
   /** lse alone (implied by topK > 0). */
   readonly lse: boolean;
   /** tokenLogit and rank. */
@@ -69,6 +72,7 @@ export interface SignalSpec {
 
 export const NO_SIGNAL: SignalSpec = {
   topK: 0,
+  topPMass: 1,
   lse: false,
   token: false,
   moments: false,

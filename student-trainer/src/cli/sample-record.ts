@@ -1,3 +1,4 @@
+import { listStart } from "@tandem/shared/wire/signal-parts.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 
 import { spansOf, UNMATCHED } from "../losses/aligned-signal.js";
@@ -79,19 +80,20 @@ function rankAt({ ranks, signal }: Rollout, id: number, i: number): number | nul
   const known = ranks?.[i] ?? -1;
   if (known >= 0) return known;
   if (signal?.rank !== undefined) return signal.rank[i] ?? null;
-  const k = signal?.topK ?? 0;
-  const place = signal?.topIds?.subarray(i * k, (i + 1) * k).indexOf(id) ?? -1;
+  if (signal?.topIds === undefined) return null;
+  const place = signal.topIds.subarray(listStart(signal, i), listStart(signal, i + 1)).indexOf(id);
   return place < 0 ? null : place;
 }
 
 function topLists(signal: TeacherSignal, text: PieceReader): [string, number][][] {
-  const k = signal.topK;
-  return Array.from({ length: signal.count }, (_, i) =>
-    Array.from({ length: Math.min(TOP, k) }, (__, j): [string, number] => {
-      const id = signal.topIds?.[i * k + j] ?? 0;
-      const logit = signal.topLogits?.[i * k + j] ?? -Infinity;
+  return Array.from({ length: signal.count }, (_, i) => {
+    const begin = listStart(signal, i);
+    const length = Math.min(TOP, listStart(signal, i + 1) - begin);
+    return Array.from({ length }, (__, j): [string, number] => {
+      const id = signal.topIds?.[begin + j] ?? 0;
+      const logit = signal.topLogits?.[begin + j] ?? -Infinity;
       const probability = Math.exp(logit - (signal.lse?.[i] ?? 0));
       return [id === UNMATCHED ? NO_PIECE : text.piece(id), Number(probability.toPrecision(5))];
-    }),
-  );
+    });
+  });
 }

@@ -8,7 +8,7 @@ export function describeRequirement({
   positionTaus,
 }: LossRequirement): string {
   const parts = [
-    signal?.topK !== undefined && `top ${signal.topK} with tail`,
+    signal?.topK !== undefined && `top ${signal.topK}${untilMass(signal.topPMass)} with tail`,
     signal?.dense !== undefined && signal.dense !== "none" && "all V logits",
     signal?.token && "token logit and rank",
     signal?.lse && "lse",
@@ -22,8 +22,12 @@ export function describeRequirement({
   return parts.length === 0 ? "nothing" : parts.join(", ");
 }
 
+function untilMass(mass = 1): string {
+  return mass < 1 ? ` up to mass ${mass}` : "";
+}
+
 /** Bytes of a position's signal in the PLAIN encoding, the student's ids on their way to the teacher included; draws at their most, all
- * different. `hiddenWidth`: of the teacher's states, float16 each. COMPACT sends ids and logits of a top list in about a third. */
+ * different, lists at their longest. `hiddenWidth`: of the teacher's states, float16 each. COMPACT sends ids and logits of a top list in about a third. */
 export function plainBytes(
   { signal = {}, studentTopK = 0, taus = {}, positionTaus = {} }: LossRequirement,
   vocabulary: number,

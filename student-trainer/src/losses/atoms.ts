@@ -1,6 +1,6 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import { isTempered, type DivergenceOptions } from "./divergence-options.js";
+import { isTempered, type WholeListOptions } from "./divergence-options.js";
 import type { LossInputs } from "./loss-definition.js";
 
 /** Both sides over the same atoms, f32 [n,A]: all ids (A = V), or the teacher's k ids and, if any are left, the rest of the vocabulary as
@@ -16,6 +16,9 @@ export interface AtomLaws<T> {
 
 /** log p counts as at least this much where it is multiplied: a student that puts mass where the teacher has none pays so many nats for it. */
 const LEAST_LOG_PROBABILITY = -100;
+
+/** The student's logit where a list has no entry: far below any other, and finite, so that an atom of no mass on both sides adds 0 to everything. */
+const UNUSED_LOGIT = -1e6;
 
 /** The laws softmax(u) and softmax(v), u and v f32 [n,A]. */
 export function lawsOf<T extends Tensor>(
@@ -41,7 +44,7 @@ function logLaw<T extends Tensor>(ops: TensorOps<T>, x: T): T {
 export function atomLaws<T extends Tensor>(
   ops: TensorOps<T>,
   { logits, teacher }: Pick<LossInputs<T>, "logits" | "teacher">,
-  options: DivergenceOptions,
+  options: WholeListOptions,
 ): AtomLaws<T> {
   const tempered = isTempered(options) ? teacher.tempered["temperature"] : undefined;
   const inverse = tempered && ops.unsqueeze(ops.reciprocal(tempered.tau), 1); // [n,1]
@@ -52,9 +55,13 @@ export function atomLaws<T extends Tensor>(
   }
   const { top } = teacher;
   invariant(top !== undefined, "a divergence is given the teacher's top list");
-  const lse = tempered?.lse ?? top.lse;
-  const logTail = tempered?.logTail ?? top.logTail;
-  const list = { ids: top.ids, u: cool(top.logits), lse, logTail };
+  const list = {
+    ids: top.ids,
+    u: cool(top.logits),
+    lse: tempered?.lse ?? top.lse,
+    logTail: tempered?.logTail ?? top.logTail,
+    ...(top.used && { used: top.used }),
+  };
   return listedLaws(ops, { v: logits, inverse }, list);
 }
 
@@ -67,6 +74,8 @@ export interface TemperedList<T> {
   /** f32 [n]: of softmax(u/τ). */
   readonly lse: T;
   readonly logTail: T;
+  /** f32 [n,k]: 1 at the entries of lists that may be shorter (`TopTensors.used`). */
+  readonly used?: T;
 }
 
 /** The student's logits f32 [n,V], and what multiplies them: 1/τ f32 [n,1], or nothing. */
@@ -79,11 +88,15 @@ export interface StudentLogits<T> {
 export function listedLaws<T extends Tensor>(
   ops: TensorOps<T>,
   { v, inverse }: StudentLogits<T>,
-  { ids, u, lse, logTail }: TemperedList<T>,
+  { ids, u, lse, logTail, used }: TemperedList<T>,
 ): AtomLaws<T> {
   const cool = (x: T): T => (inverse === undefined ? x : ops.mul(x, inverse));
   const logP = ops.sub(u, ops.unsqueeze(lse, 1)); // [n,k]
-  const kept = ops.takeAlongAxis(v, ids, 1); // [n,k]
+  const listed = ops.takeAlongAxis(v, ids, 1); // [n,k]
+  const kept =
+    used === undefined
+      ? listed
+      : ops.where(ops.greater(used, ops.scalar(0)), listed, ops.scalar(UNUSED_LOGIT));
   if (ids.shape[1] === v.shape[1]) {
     const own = cool(kept);
     return { teacher: logP, student: ops.logSoftmax(own, 1), logits: own };

@@ -3,10 +3,10 @@ import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
 import { atomLaws, total, type AtomLaws } from "./atoms.js";
 import { centre } from "./correlation.js";
-import { divergenceOptions, divergenceRequirement } from "./divergence-options.js";
+import { divergenceRequirement, wholeListOptions } from "./divergence-options.js";
 import type { LossDefinition, LossInputs } from "./loss-definition.js";
 
-const options = divergenceOptions
+const options = wholeListOptions
   .extend({
     between: z.number().min(0).default(1).describe("β, weight of the relation between classes"),
     within: z

@@ -11,6 +11,14 @@ export const divergenceOptions = z.strictObject({
     .describe(
       "size of the teacher's top list; the rest of the vocabulary is one extra bucket with the teacher's exact mass",
     ),
+  topPMass: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe(
+      "a position's list ends where it holds so much of the teacher's probability, with topK as its longest; 1: always topK ids",
+    ),
   dense: z
     .boolean()
     .default(false)
@@ -23,14 +31,22 @@ export const divergenceOptions = z.strictObject({
 
 export type DivergenceOptions = z.output<typeof divergenceOptions>;
 
+/** For losses that do more with a list than take its ids one by one: theirs is always whole. */
+export const wholeListOptions = divergenceOptions.omit({ topPMass: true });
+
+export type WholeListOptions = z.output<typeof wholeListOptions>;
+
 /** Temperature 1 needs no second normaliser. */
-export function isTempered({ temperature }: DivergenceOptions): boolean {
+export function isTempered({ temperature }: Pick<DivergenceOptions, "temperature">): boolean {
   return temperature.kind !== "constant" || temperature.value !== 1;
 }
 
-export function divergenceRequirement(options: DivergenceOptions): LossRequirement {
+export function divergenceRequirement(
+  options: WholeListOptions & Partial<DivergenceOptions>,
+): LossRequirement {
+  const { dense, topK, topPMass = 1 } = options;
   return {
-    signal: options.dense ? { dense: "f32" } : { topK: options.topK },
+    signal: dense ? { dense: "f32" } : { topK, ...(topPMass < 1 && { topPMass }) },
     ...(isTempered(options) && { taus: { temperature: options.temperature } }),
   };
 }

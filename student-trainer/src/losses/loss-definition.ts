@@ -67,6 +67,8 @@ export interface TopTensors<T> {
   readonly lse: T;
   /** f32 [n]: log of the mass outside the k ids; −∞ when there is none. */
   readonly logTail: T;
+  /** Where lists end at a mass, f32 [n,k]: 1 at their entries, 0 behind them, where the first id stands again with logit −∞. */
+  readonly used?: T;
   /** For losses across tokenizers, f32 [n,k]: 1 where the student has a token for the teacher's (`ids` are the student's), 0 elsewhere (id 0). */
   readonly matched?: T;
 }

@@ -84,6 +84,13 @@ export function assertListFits(
 ): void {
   const longest = Math.max(signal?.topK ?? 0, studentTopK);
   const limit = sizes.teacher.translation?.vocabulary ?? vocabulary;
+  if ((signal?.topPMass ?? 1) < 1 && longest >= vocabulary) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `losses[${index}] (${name}): topPMass ends lists within the vocabulary, and topK ${longest} is all of it; leave topPMass out or set topK below ${vocabulary}`,
+      { field: `losses[${index}].topPMass`, limit: vocabulary - 1 },
+    );
+  }
   if (longest <= limit) return;
   throw new TandemError(
     "INVALID_ARGUMENT",

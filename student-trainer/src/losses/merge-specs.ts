@@ -11,6 +11,7 @@ export function mergeSpecs(
     parts.some((part) => pick(part) ?? false);
   return {
     topK: largest((part) => part.topK),
+    topPMass: largestMass(parts),
     lse: any((part) => part.lse),
     token: any((part) => part.token),
     moments: any((part) => part.moments),
@@ -19,6 +20,13 @@ export function mergeSpecs(
     dense: widestDense(parts),
     hiddenLayers: union(parts.map((part) => part.hiddenLayers ?? [])),
   };
+}
+
+/** Whole lists, unless all losses with a list can do with shorter ones. */
+function largestMass(parts: readonly Partial<SignalSpec>[]): number {
+  const listed = parts.filter((part) => (part.topK ?? 0) > 0);
+  if (listed.length === 0) return 1;
+  return Math.max(...listed.map((part) => part.topPMass ?? 1));
 }
 
 function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"] {

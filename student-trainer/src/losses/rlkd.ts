@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { agreedIds } from "./agreed-ids.js";
 import { atomLaws, klFromStudent, klFromTeacher } from "./atoms.js";
-import { divergenceOptions, divergenceRequirement } from "./divergence-options.js";
+import { divergenceRequirement, wholeListOptions } from "./divergence-options.js";
 import type { LossDefinition } from "./loss-definition.js";
 import { rankAgreement, rankOptions } from "./rank-agreement.js";
 
-const options = divergenceOptions.extend({
+const options = wholeListOptions.extend({
   ...rankOptions.shape,
   divergence: z
     .enum(["forward-kl", "reverse-kl"])

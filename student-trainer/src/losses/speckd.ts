@@ -1,13 +1,13 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { z } from "zod";
 import { atomLaws, klFromStudent, klFromTeacher } from "./atoms.js";
-import { divergenceOptions, divergenceRequirement } from "./divergence-options.js";
+import { divergenceRequirement, wholeListOptions } from "./divergence-options.js";
 import { keptShare, weightShare } from "./kept-share.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
 import { signalPart } from "./signal-part.js";
 import { teacherLogProbability, tokenLogProbability } from "./token-log-probability.js";
 
-const options = divergenceOptions
+const options = wholeListOptions
   .extend({
     rank: z
       .int()

@@ -20,6 +20,7 @@ export function toWireSpec(
 ): WireSpec {
   return {
     topK: spec.topK,
+    topPMass: spec.topPMass,
     lse: spec.lse,
     token: spec.token,
     moments: spec.moments,

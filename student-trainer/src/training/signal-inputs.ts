@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
+import { listStart } from "@tandem/shared/wire/signal-parts.js";
 import { UNMATCHED } from "../losses/aligned-signal.js";
 import { tauCount, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
 import type { Rollout } from "../rollout/rollout.js";
@@ -63,10 +64,10 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
   const slots = Array.from({ length: tauCount(requirement) }, (_, slot) => slot);
   return [
     ...(spec.topK > 0
-      ? topInputs(
-          Math.min(spec.topK, acrossTokenizers?.vocabulary ?? vocabulary),
-          acrossTokenizers !== undefined,
-        )
+      ? topInputs(Math.min(spec.topK, acrossTokenizers?.vocabulary ?? vocabulary), {
+          across: acrossTokenizers !== undefined,
+          ragged: spec.topPMass < 1,
+        })
       : []),
     ...(spec.topK > 0 || spec.lse ? [scalarPart("lse", "lse")] : []),
     ...slots.flatMap((slot) => temperatureInputs(slot, spec.topK > 0)),
@@ -89,10 +90,31 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
   ];
 }
 
-function topInputs(k: number, across: boolean): readonly SignalInput[] {
-  const own = ({ signal, row }: SignalRow): Uint32Array => {
-    const source = part(signal.topK === k ? signal.topIds : undefined, `a top list of ${k}`);
-    return source.subarray(row * k, (row + 1) * k);
+interface ListShape {
+  /** The teacher has another tokenizer. */
+  readonly across: boolean;
+  /** Lists may be shorter than k. */
+  readonly ragged: boolean;
+}
+
+function topInputs(k: number, { across, ragged }: ListShape): readonly SignalInput[] {
+  /** The row's entries of an array beside the list's ids. */
+  const entries = <A extends Float32Array | Uint32Array>(
+    { signal, row }: SignalRow,
+    pick: (signal: TeacherSignal) => A | undefined,
+  ): A => {
+    const fits = signal.topK === k && (ragged || signal.topOffsets === undefined);
+    const source = part(fits ? pick(signal) : undefined, `a top list of ${k}`);
+    return source.subarray(listStart(signal, row), listStart(signal, row + 1)) as A;
+  };
+  const own = (source: SignalRow): Uint32Array => entries(source, ({ topIds }) => topIds);
+  const used: FloatInput = {
+    name: "top.used",
+    dtype: "f32",
+    width: k,
+    filler: 1,
+    fill: (target, at, source) =>
+      target.fill(1, at, at + own(source).length).fill(0, at + own(source).length, at + k),
   };
   const ids: IdInput = {
     name: "top.ids",
@@ -100,7 +122,21 @@ function topInputs(k: number, across: boolean): readonly SignalInput[] {
     width: k,
     filler: across ? "zero" : "ascending",
     fill: (target, at, source) =>
-      target.set(across ? own(source).map((id) => (id === UNMATCHED ? 0 : id)) : own(source), at),
+      // places behind a list repeat its first id: whoever writes at the list's ids writes nowhere else
+      target
+        .fill(own(source)[0] as number, at, at + k)
+        .set(across ? own(source).map((id) => (id === UNMATCHED ? 0 : id)) : own(source), at),
+  };
+  const logits: FloatInput = {
+    name: "top.logits",
+    dtype: "f32",
+    width: k,
+    filler: 0,
+    fill: (target, at, source) =>
+      target.fill(-Infinity, at, at + k).set(
+        entries(source, ({ topLogits }) => topLogits),
+        at,
+      ),
   };
   const matched: FloatInput = {
     name: "top.matched",
@@ -112,8 +148,9 @@ function topInputs(k: number, across: boolean): readonly SignalInput[] {
   };
   return [
     ids,
+    ...(ragged ? [used] : []),
     ...(across ? [matched] : []),
-    matrixPart("top.logits", k, ({ signal }) => signal.topLogits),
+    logits,
     scalarPart("top.logTail", "logTail"),
   ];
 }

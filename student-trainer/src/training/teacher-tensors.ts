@@ -47,6 +47,7 @@ function tensorsOf<T>(
         logits: need("top.logits"),
         lse: need("lse"),
         logTail: need("top.logTail"),
+        ...(has("top.used") && { used: need("top.used") }),
         ...(has("top.matched") && { matched: need("top.matched") }),
       },
     }),

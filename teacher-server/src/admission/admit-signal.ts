@@ -24,6 +24,7 @@ export function admitSignal(
   if (raw === null) return NO_VALID_SIGNAL;
   const maxTopK = Math.min(limits.maxTopK, limits.vocabSize);
   assertAtMost(raw.topK, maxTopK, `${path}.top_k`, "raise --max-logprobs or ask for `dense`");
+  const topPMass = topPMassOf(raw, path);
   assertAtMost(raw.draws, limits.maxDraws, `${path}.draws`, "ask for fewer");
   assertTauCount(raw.taus.length, `${path}.taus`, limits);
   assertTaus(raw.taus, `${path}.taus`);
@@ -31,6 +32,7 @@ export function admitSignal(
   assertHiddenLayers(raw.hiddenLayers, `${path}.hidden_layers`, limits);
   const spec: SignalSpec = {
     topK: raw.topK,
+    topPMass,
     lse: raw.lse,
     token: raw.token,
     moments: raw.moments,
@@ -85,6 +87,25 @@ function encodingOf(raw: RawSignalSpec, path: string): SignalEncoding {
         },
       );
   }
+}
+
+/** 1 where lists are to be whole. */
+function topPMassOf({ topK, topPMass }: RawSignalSpec, path: string): number {
+  const field = `${path}.top_p_mass`;
+  if (!(topPMass >= 0 && topPMass <= 1)) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field} is ${topPMass}; give a probability, 0 or 1 for whole lists`,
+      { field },
+    );
+  }
+  if (topPMass === 0 || topPMass === 1) return 1;
+  if (topK > 0) return topPMass;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `${field} is ${topPMass}, but ${path}.top_k is 0; set it to the length of the longest list`,
+    { field },
+  );
 }
 
 function denseOf(raw: RawSignalSpec, path: string): SignalSpec["dense"] {

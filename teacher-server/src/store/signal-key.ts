@@ -27,6 +27,7 @@ export function signalKey(teacher: TeacherIdentity, item: ValidScoreItem): Buffe
     from,
     rows,
     spec.topK,
+    spec.topPMass,
     spec.lse,
     spec.token,
     spec.moments,

@@ -1,6 +1,6 @@
-/** Bytes per position and time of encoding and decoding a teacher's signal on real text, COMPACT against PLAIN.
+/** Bytes per position, and processor time of encoding and decoding, of a teacher's signal on real text, COMPACT against PLAIN; whole lists, and lists that end at a mass.
  * Options: --model DIR (a Hugging Face directory), --texts FILE (JSON lines with `question` and `answer`, as GSM8K), --positions N (2048),
- * --top-k K (64), --max-logit-error E (0.01), --runs N (9), --threads N (all). */
+ * --top-k K (64), --top-p-mass P (0.99), --max-logit-error E (0.01), --runs N (9), --threads N (all). */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -21,6 +21,7 @@ const FRAME_ROWS = [8, 64, 512];
 interface Options {
   readonly positions: number;
   readonly topK: number;
+  readonly topPMass: number;
   readonly maxLogitError: number;
   readonly runs: number;
 }
@@ -34,6 +35,7 @@ export async function run(args: string[]): Promise<object> {
       texts: { type: "string", default: "" },
       positions: { type: "string", default: "2048" },
       "top-k": { type: "string", default: "64" },
+      "top-p-mass": { type: "string", default: "0.99" },
       "max-logit-error": { type: "string", default: "0.01" },
       runs: { type: "string", default: "9" },
       threads: { type: "string", default: String(availableParallelism()) },
@@ -49,61 +51,69 @@ export async function run(args: string[]): Promise<object> {
   const options: Options = {
     positions: Number(values["positions"]),
     topK: Number(values["top-k"]),
+    topPMass: Number(values["top-p-mass"]),
     maxLogitError: Number(values["max-logit-error"]),
     runs: Number(values["runs"]),
   };
-  const { signal, vocabSize } = await scoreTexts(dir, texts, options, Number(values["threads"]));
+  const scored = await scoreTexts(dir, texts, options, Number(values["threads"]));
+  const { vocabSize, whole, ended } = scored;
   const parts = "top lists, lse, log tail, token logit, rank";
   const results: Record<string, object> = {};
   for (const encoding of ["COMPACT", "PLAIN"] as const) {
     for (const rows of FRAME_ROWS) {
-      const frames = cut(signal, rows);
-      results[`${encoding}, ${rows} rows a frame`] = measure(frames, {
-        ...options,
-        encoding,
-        vocabSize,
-      });
+      const own = { ...options, encoding, vocabSize };
+      results[`${encoding}, ${rows} rows a frame`] = measure(cut(whole, rows), own);
+      results[`${encoding}, ${rows} rows a frame, mass ${options.topPMass}`] = measure(
+        cut(ended, rows),
+        own,
+      );
     }
   }
-  return { model: dir, vocabSize, ...options, count: signal.count, parts, encodings: results };
+  const { count } = whole;
+  const idsPerPosition = (ended.topIds?.length ?? 0) / count;
+  return { model: dir, vocabSize, ...options, count, parts, idsPerPosition, encodings: results };
 }
 
-/** What the model thinks of the first `positions` positions of the texts. */
+/** What the model thinks of the first `positions` positions of the texts: with whole lists, and with those that end at the mass. */
 async function scoreTexts(
   dir: string,
   texts: string,
-  { positions, topK }: Options,
+  { positions, topK, topPMass }: Options,
   threads: number,
-): Promise<{ readonly signal: TeacherSignal; readonly vocabSize: number }> {
+): Promise<{
+  readonly whole: TeacherSignal;
+  readonly ended: TeacherSignal;
+  readonly vocabSize: number;
+}> {
   const tokenizer = await loadTokenizer(dir);
   const runner = await ModelRunner.load({ dir, threads, vocabulary: tokenizer.vocabularySize });
-  const signals: TeacherSignal[] = [];
+  const signals: TeacherSignal[][] = [[], []];
   let count = 0;
   try {
     for (const line of readFileSync(texts, "utf8").split("\n")) {
       if (line === "" || count >= positions) break;
       const { question, answer } = JSON.parse(line) as Record<string, string>;
       const tokens = tokenizer.encode(`Question: ${question}\nAnswer: ${answer}`);
-      const head = {
-        first: 0,
-        targets: tokens.subarray(1),
-        spec: { ...NO_SIGNAL, topK, token: true },
-      };
-      const row = { cache: 0, past: 0, tokens, maxLength: tokens.length, head };
-      const { rows } = await runner.run({ release: [0], rows: [row] });
-      const signal = rows[0]?.signal;
-      if (signal === undefined) throw new TandemError("INTERNAL", "the model gave no signal");
+      const spec = { ...NO_SIGNAL, topK, token: true };
+      const asked = [1, topPMass].map((mass, cache) => {
+        const head = { first: 0, targets: tokens.subarray(1), spec: { ...spec, topPMass: mass } };
+        return { cache, past: 0, tokens, maxLength: tokens.length, head };
+      });
+      const { rows } = await runner.run({ release: [0, 1], rows: asked });
       // texts follow each other as if they were one
-      signals.push({ ...signal, from: 1 + count });
-      count += signal.count;
+      rows.forEach(({ signal }, i) => {
+        if (signal === undefined) throw new TandemError("INTERNAL", "the model gave no signal");
+        signals[i]?.push({ ...signal, from: 1 + count });
+      });
+      count += tokens.length - 1;
     }
   } finally {
     await runner.close();
   }
-  return {
-    signal: sliceSignal(concatSignals(signals), 0, Math.min(count, positions)),
-    vocabSize: tokenizer.vocabularySize,
-  };
+  const [whole, ended] = signals.map((each) =>
+    sliceSignal(concatSignals(each), 0, Math.min(count, positions)),
+  ) as [TeacherSignal, TeacherSignal];
+  return { whole, ended, vocabSize: tokenizer.vocabularySize };
 }
 
 function cut(signal: TeacherSignal, rows: number): TeacherSignal[] {
@@ -183,13 +193,14 @@ function sameButLogits(decoded: TeacherSignal, signal: TeacherSignal): boolean {
   });
 }
 
-/** Median and spread over the runs, after as many to warm up. */
+/** Processor time, which others on the machine hardly change: median and spread over the runs, after as many to warm up. */
 function time(work: () => unknown, runs: number, count: number): object {
   for (let i = 0; i < runs; i++) work();
   const micros = Array.from({ length: runs }, () => {
-    const began = performance.now();
+    const began = process.cpuUsage();
     work();
-    return ((performance.now() - began) * 1000) / count;
+    const { user, system } = process.cpuUsage(began);
+    return (user + system) / count;
   }).sort((a, b) => a - b);
   const at = (share: number): number => micros[Math.round(share * (runs - 1))] as number;
   return { median: at(0.5), least: at(0), most: at(1) };

@@ -26,7 +26,7 @@ export function signalOfLogits(
   const laws = Array.from({ length: rows }, (_, at) => row(known.teacher, at));
   const k = Math.min(spec.topK, vocabulary);
   const a = Math.min(studentTopK, vocabulary);
-  const top = laws.map((u) => bestIds(u, k));
+  const top = laws.map((u) => untilMass(u, bestIds(u, k), spec.topPMass));
   const atIds = laws.flatMap((_, at) => bestIds(row(known.student, at), a));
   const f32 = (values: readonly number[]): Float32Array => Float32Array.from(values);
   const each = (f: (u: readonly number[], at: number) => number): Float32Array => f32(laws.map(f));
@@ -48,6 +48,12 @@ export function signalOfLogits(
     count: rows,
     topK: k,
     tauCount: tauCount(requirement),
+    ...(k > 0 &&
+      spec.topPMass < 1 && {
+        topOffsets: Uint32Array.from(
+          [0, ...top].map((_, at) => top.slice(0, at).reduce((sum, ids) => sum + ids.length, 0)),
+        ),
+      }),
     ...(k > 0 && {
       topIds: Uint32Array.from(top.flat()),
       topLogits: f32(laws.flatMap((u, at) => top[at]!.map((id) => u[id]!))),
@@ -79,6 +85,19 @@ export function signalOfLogits(
     }),
   };
   return { signal, ...(a > 0 && { atIds: Uint32Array.from(atIds) }) };
+}
+
+/** The shortest beginning of a list with at least `mass` of the law, or all of it. */
+export function untilMass(
+  logits: readonly number[],
+  best: readonly number[],
+  mass: number,
+): readonly number[] {
+  if (mass >= 1) return best;
+  const lse = logSumExp(logits);
+  let sum = 0;
+  const end = best.findIndex((id) => (sum += Math.exp(logits[id]! - lse)) >= mass);
+  return end < 0 ? best : best.slice(0, end + 1);
 }
 
 function momentsOf(logits: readonly number[]): { readonly mean: number; readonly max: number } {

@@ -95,6 +95,42 @@ describe("the teacher's signal at the student", () => {
     );
   });
 
+  it("ends lists at a mass, in either encoding", async () => {
+    const whole = { ...NO_SIGNAL, topK: 12 };
+    const tokens = Uint32Array.of(3, 9, 4, 7, 11, 2, 5);
+    const scoreWith = async (encoding: "plain" | "compact", signal: typeof whole) => {
+      const client = await TeacherClient.connect({
+        ...TEACHER_DEFAULTS,
+        encoding,
+        maxLogitError: 0,
+        addresses: [server.grpcAddress],
+        random: () => 0,
+      });
+      try {
+        const scored = await client.score({ tokens, from: 1, signal });
+        assert.ok(scored.signal);
+        return scored.signal;
+      } finally {
+        client.close();
+      }
+    };
+    const { topIds, topLogits, lse } = await scoreWith("plain", whole);
+    const plain = await scoreWith("plain", { ...whole, topPMass: 0.75 });
+    for (let row = 0; row < plain.count; row++) {
+      const own = topLogits!.subarray(row * 12, (row + 1) * 12);
+      let mass = 0;
+      const end = own.findIndex((u) => (mass += Math.exp(u - lse![row]!)) >= 0.75);
+      const length = end < 0 ? 12 : end + 1;
+      const range = [plain.topOffsets![row]!, plain.topOffsets![row + 1]!] as const;
+      assert.deepEqual(
+        plain.topIds!.subarray(...range),
+        topIds!.subarray(row * 12, row * 12 + length),
+      );
+    }
+    assert.ok(plain.topIds!.length < topIds!.length);
+    assert.deepEqual(await scoreWith("compact", { ...whole, topPMass: 0.75 }), plain);
+  });
+
   it("of its own text is the one that a second pass brings", async () => {
     const responses = await teacher.generate({
       items: PROMPTS.map((prompt, row) => ({ prompt, rngKey: row })),

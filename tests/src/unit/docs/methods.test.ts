@@ -13,7 +13,7 @@ describe("docs/methods.md", async () => {
       const own = sections.find((section) => section.split("\n")[0]!.includes(`\`${name}\``));
       assert.ok(own !== undefined, `no section on ${name}`);
       // Those that all divergences share are described once, above them.
-      const shared = ["topK", "dense", "temperature"];
+      const shared = ["topK", "topPMass", "dense", "temperature"];
       for (const option of options) {
         if (shared.includes(option.name)) continue;
         assert.ok(own.includes(option.name), `${name}: nothing on ${option.name}`);

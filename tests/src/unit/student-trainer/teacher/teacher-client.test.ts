@@ -68,6 +68,7 @@ describe("TeacherClient", () => {
       sampling: { temperature: 0, topK: 0, topP: 1 },
       signal: {
         topK: 0,
+        topPMass: 1,
         lse: false,
         token: false,
         moments: false,
@@ -98,6 +99,7 @@ describe("TeacherClient", () => {
       sampling: { temperature: 0, topK: 0, topP: 1 },
       signal: {
         topK: 0,
+        topPMass: 1,
         lse: false,
         token: false,
         moments: false,

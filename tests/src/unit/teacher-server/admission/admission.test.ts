@@ -26,13 +26,9 @@ const drafting =
       limits,
     );
 
-const refusals: readonly (readonly [
-  string,
-  () => unknown,
-  ErrorCode,
-  string,
-  number | undefined,
-])[] = [
+type Refusal = readonly [string, () => unknown, ErrorCode, string, number | undefined];
+
+const refusals: readonly Refusal[] = [
   [
     "a token id outside the vocabulary",
     score({ tokens: u32([1, 100]) }),
@@ -71,6 +67,20 @@ const refusals: readonly (readonly [
     "INVALID_ARGUMENT",
     "items.signal.top_k",
     50,
+  ],
+  ...[-0.1, 1.5, NaN].map((topPMass): Refusal => [
+    `a mass of ${topPMass}`,
+    signal({ topK: 5, topPMass }),
+    "INVALID_ARGUMENT",
+    "items.signal.top_p_mass",
+    undefined,
+  ]),
+  [
+    "a mass without a longest list",
+    signal({ topPMass: 0.9 }),
+    "INVALID_ARGUMENT",
+    "items.signal.top_p_mass",
+    undefined,
   ],
   ["too many draws", signal({ draws: 5 }), "INVALID_ARGUMENT", "items.signal.draws", 4],
   [
@@ -334,6 +344,13 @@ describe("admission", () => {
     );
     assert.deepEqual(valid.signal.encoding, { encoding: "compact", maxLogitError: 0.01 });
     assert.equal(valid.signal.spec.dense, "f16");
+  });
+
+  it("takes a mass of 0 or 1 for whole lists", () => {
+    const massOf = (topPMass: number) =>
+      admitScoreItem({ ...item, signal: { ...spec, topK: 3, topPMass } }, limits).signal.spec
+        .topPMass;
+    assert.deepEqual([0, 0.5, 1].map(massOf), [1, 0.5, 1]);
   });
 
   it("reads ids from bytes at odd addresses", () => {
