@@ -40,6 +40,7 @@ def decode_plain(frame):
         ("draw_offsets", "<u4", (n + 1,)),
         ("draw_ids", "<u4", (-1,)),
         ("draw_counts", "<u4", (-1,)),
+        ("draw_weights", "<f4", (-1,)),
     ):
         data = getattr(body, name)
         if data:
@@ -185,6 +186,8 @@ def decode_compact(frame):
     reader.take(4)
     (parts,) = struct.unpack("<H", reader.take(2))
     first, n, k, taus, vocab = (reader.varint() for _ in range(5))
+    if parts >> 15:
+        parts = parts & 0x7FFF | reader.varint() << 16
     out = {"from": first, "count": n, "vocab_size": vocab}
 
     def has(bit):
@@ -228,6 +231,8 @@ def decode_compact(frame):
             layer, width = reader.varint(), reader.varint()
             hidden[layer] = reader.array("<f2", n, width).astype(np.float32)
         out["hidden"] = hidden
+    if has(16):
+        out["draw_weights"] = reader.array("<f4", len(out["draw_ids"]))
     if reader.at != len(reader.data):
         raise Damaged("bytes are left over")
     return out

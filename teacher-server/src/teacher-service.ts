@@ -25,7 +25,18 @@ export const MAX_MESSAGE_BYTES = 1 << 20;
 /** Positions a stream gains per turn of the round robin: a block of drafts, or a piece of a prompt. */
 const QUANTUM = 64;
 
-const SIGNAL_PARTS = ["top", "lse", "taus", "token", "at", "moments", "draws", "dense", "hidden"];
+const SIGNAL_PARTS = [
+  "top",
+  "lse",
+  "taus",
+  "token",
+  "at",
+  "moments",
+  "draws",
+  "draw_weights",
+  "dense",
+  "hidden",
+];
 
 export interface TeacherServiceOptions {
   readonly config: ServerConfig;

@@ -170,6 +170,10 @@ def main(out):
     add("dense f16", frame(3 << 13, (1, 3, 0, 0, 6), body), dense=dense.astype(np.float16).astype(np.float32))
     add("dense f32", frame(1 << 13, (1, 3, 0, 0, 6), b"\2" + dense.tobytes()), dense=dense)
     add("empty", frame(0b11000111, (8, 0, 4, 0, 10), b"\0\1" + struct.pack("<ff", 0.02, 0.01) + b"\1" + b"\0"))
+    # parts of bit 16 and up, named behind V
+    weights = np.abs(f32(5))
+    body = varint(1) + draws(drawn) + weights.tobytes()
+    add("weighted draws", frame(1 << 15 | 1 << 12, (70000, 4, 0, 0, 100000), body), draw_ids=[0, 1, 70000, 99999, 12], draw_weights=weights)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(frames, indent=1) + "\n")
 

@@ -2,9 +2,12 @@
 export interface DrawnTokens {
   readonly ids: Uint32Array;
   readonly counts: Uint32Array;
+  /** Of each id, where it was asked for. */
+  readonly weights?: Float32Array;
 }
 
-export function countDraws(drawn: Int32Array): DrawnTokens {
+/** weights: of each draw, the same for equal ids. */
+export function countDraws(drawn: Int32Array, weights?: Float32Array): DrawnTokens {
   const sorted = drawn.toSorted();
   const ids: number[] = [];
   const counts: number[] = [];
@@ -15,5 +18,9 @@ export function countDraws(drawn: Int32Array): DrawnTokens {
     }
     counts[counts.length - 1]! += 1;
   }
-  return { ids: Uint32Array.from(ids), counts: Uint32Array.from(counts) };
+  return {
+    ids: Uint32Array.from(ids),
+    counts: Uint32Array.from(counts),
+    ...(weights && { weights: Float32Array.from(ids, (id) => weights[drawn.indexOf(id)]!) }),
+  };
 }

@@ -109,6 +109,7 @@ function toQuery(
   const massRows: number[] = [];
   const denseRows: number[] = [];
   const drawRows: number[] = [];
+  const drawTaus: number[] = [];
   const uniforms = new Float64Array(n * drawCount);
   let at = 0;
   for (const { request, law, rows } of chunk) {
@@ -125,6 +126,7 @@ function toQuery(
       if (drawCount > 0) {
         uniforms.set(answers.drawUniforms(i), drawRows.length * drawCount);
         drawRows.push(at);
+        drawTaus.push(head.spec.drawTemperature);
       }
       atList(head, i).forEach((id, column) => (atIds[at * atWidth + column] = BigInt(id)));
     }
@@ -142,6 +144,7 @@ function toQuery(
     massRows,
     denseRows,
     drawRows,
+    drawTaus,
     uniforms,
     drawCount,
   };
@@ -175,7 +178,7 @@ function distribute(chunk: readonly Segment[], reply: HeadReply, vocabulary: num
         answers.entropy[i] = reply.entropy[moment++]!;
       }
       if (answers.wantsMass) answers.massAbove[i] = reply.massAbove[mass++]!;
-      answers.takeDraws(i, reply.drawIds, at);
+      answers.takeDraws(i, reply, at);
       answers.takeAtLogits(i, reply.atLogits.subarray(at * atWidth, (at + 1) * atWidth));
       if (answers.wantsDense(i)) {
         answers.takeDense(i, reply.dense.subarray(dense * vocabulary, (dense + 1) * vocabulary));
@@ -211,6 +214,7 @@ export async function* denseRows(
       massRows: [],
       denseRows: chunk.map((_, i) => i),
       drawRows: [],
+      drawTaus: [],
       uniforms: new Float64Array(0),
       drawCount: 0,
     });

@@ -28,6 +28,8 @@ export interface HeadQuery {
   readonly massRows: readonly number[];
   readonly denseRows: readonly number[];
   readonly drawRows: readonly number[];
+  /** Of the law that each of them draws from. */
+  readonly drawTaus: readonly number[];
   /** [Q,C]: C uniforms for each of `drawRows`. */
   readonly uniforms: Float64Array;
   readonly drawCount: number;
@@ -54,6 +56,8 @@ export interface HeadReply {
   readonly dense: Float32Array;
   /** i32 [Q,C]. */
   readonly drawIds: Int32Array;
+  /** f32 [Q,C]: probability at temperature 1 over that in the law drawn from. */
+  readonly drawWeights: Float32Array;
 }
 
 /** The language-modelling head as a native session: hidden states to everything a signal can hold, without the logits leaving it. */
@@ -108,6 +112,7 @@ export class HeadSession {
           query.drawRows.map((_, row) => row * blocks),
           [query.drawRows.length, 1],
         ),
+        drawTaus: f32Tensor(Float32Array.from(query.drawTaus), [query.drawRows.length, 1]),
         uniforms: {
           dtype: "f64",
           shape: [query.drawRows.length, query.drawCount],
@@ -149,7 +154,11 @@ export class HeadSession {
       ),
       massAbove: f32("massAbove"),
       dense: f32("dense"),
-      drawIds: i32("drawIds").map((id) => Math.min(id, this.vocabulary - 1)),
+      drawIds: i32("drawIds"),
+      drawWeights: drawWeights(query, one.lse, {
+        logits: f32("drawLogits"),
+        shares: f32("drawShares"),
+      }),
     };
   }
 
@@ -171,4 +180,19 @@ const OUTPUTS = [
   "massAbove",
   "dense",
   "drawIds",
+  "drawLogits",
+  "drawShares",
 ] as const;
+
+/** What each draw is worth under the law at temperature 1: exp(u − lse) over its share in the law drawn from; exactly 1 where that is the law itself. */
+function drawWeights(
+  { drawRows, drawTaus, drawCount }: HeadQuery,
+  lse: Float32Array,
+  drawn: { readonly logits: Float32Array; readonly shares: Float32Array },
+): Float32Array {
+  return drawn.logits.map((logit, i) => {
+    const row = Math.floor(i / drawCount);
+    if (drawTaus[row] === 1) return 1;
+    return Math.exp(logit - lse[drawRows[row]!]!) / drawn.shares[i]!;
+  });
+}

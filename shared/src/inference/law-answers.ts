@@ -128,9 +128,16 @@ export class LawAnswers {
   }
 
   /** One law's draws out of those of a run, [rows,C]. */
-  takeDraws(law: number, ids: Int32Array, row: number): void {
+  takeDraws(
+    law: number,
+    { drawIds, drawWeights }: Pick<HeadReply, "drawIds" | "drawWeights">,
+    row: number,
+  ): void {
     if (this.drawCount === 0) return;
-    this.draws[law] = countDraws(ids.subarray(row * this.drawCount, (row + 1) * this.drawCount));
+    const [from, to] = [row * this.drawCount, (row + 1) * this.drawCount];
+    const weights =
+      this.#head.spec.drawTemperature === 1 ? undefined : drawWeights.subarray(from, to);
+    this.draws[law] = countDraws(drawIds.subarray(from, to), weights);
   }
 
   /** All logits of one law: kept or sampled from, as the request says. */

@@ -87,5 +87,8 @@ function drawParts(draws: readonly DrawnTokens[], count: number) {
     drawIds.set(ids, drawOffsets[i]);
     drawCounts.set(counts, drawOffsets[i]);
   });
-  return { drawOffsets, drawIds, drawCounts };
+  if (kept[0]?.weights === undefined) return { drawOffsets, drawIds, drawCounts };
+  const drawWeights = new Float32Array(drawIds.length);
+  kept.forEach(({ weights }, i) => drawWeights.set(weights!, drawOffsets[i]));
+  return { drawOffsets, drawIds, drawCounts, drawWeights };
 }

@@ -4,7 +4,15 @@ import type { TeacherSignal } from "./teacher-signal.js";
 
 type Numbers = Float32Array | Uint32Array;
 
-const OTHER_ARRAYS = ["topIds", "topLogits", "atLogits", "drawIds", "drawCounts", "dense"] as const;
+const OTHER_ARRAYS = [
+  "topIds",
+  "topLogits",
+  "atLogits",
+  "drawIds",
+  "drawCounts",
+  "drawWeights",
+  "dense",
+] as const;
 
 /** Joins the signals of consecutive runs of one sequence, copying.
  * @throws TandemError DATA_LOSS when rows are missing between them or they do not have the same parts. */

@@ -23,6 +23,7 @@ const RAGGED_KEYS = [
   "drawOffsets",
   "drawIds",
   "drawCounts",
+  "drawWeights",
 ] as const;
 
 /** A signal as the proto message `PlainSignal`: a `bytes` field per part. The buffers are views of the signal's arrays (f16 parts are
@@ -128,6 +129,7 @@ const PAIRS = [
   ["atLogits", "atOffsets"],
   ["drawIds", "drawOffsets"],
   ["drawCounts", "drawOffsets"],
+  ["drawWeights", "drawOffsets"],
 ] as const;
 
 function assertPairs(message: PlainSignal__Output): void {
@@ -149,6 +151,9 @@ function readRagged(message: PlainSignal__Output, signal: MutableSignal): void {
     const total = signal.drawOffsets[count] as number;
     signal.drawIds = readU32(exact("drawIds", message.drawIds, total), 0, total);
     signal.drawCounts = readU32(exact("drawCounts", message.drawCounts, total), 0, total);
+    if (message.drawWeights.length > 0) {
+      signal.drawWeights = readF32(exact("drawWeights", message.drawWeights, total), 0, total);
+    }
   }
 }
 

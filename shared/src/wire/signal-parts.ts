@@ -53,6 +53,9 @@ export function assertSignalShape(signal: TeacherSignal): void {
   assertLists(signal);
   assertRagged("at", count, signal.atOffsets, [signal.atLogits]);
   assertRagged("draw", count, signal.drawOffsets, [signal.drawIds, signal.drawCounts]);
+  if (signal.drawWeights !== undefined) {
+    assertRagged("drawWeights", count, signal.drawOffsets, [signal.drawWeights]);
+  }
   if (signal.dense !== undefined && columnsOf(signal.dense, count) === undefined) {
     fail("dense", `${signal.dense.length} elements for ${count} rows`);
   }

@@ -24,11 +24,14 @@ export function sliceSignal(signal: TeacherSignal, start: number, end: number): 
     slice.atOffsets = sliceOffsets(signal.atOffsets, start, end);
     slice.atLogits = signal.atLogits.subarray(signal.atOffsets[start], signal.atOffsets[end]);
   }
-  const { drawOffsets, drawIds, drawCounts } = signal;
+  const { drawOffsets, drawIds, drawCounts, drawWeights } = signal;
   if (drawOffsets !== undefined && drawIds !== undefined && drawCounts !== undefined) {
     slice.drawOffsets = sliceOffsets(drawOffsets, start, end);
     slice.drawIds = drawIds.subarray(drawOffsets[start], drawOffsets[end]);
     slice.drawCounts = drawCounts.subarray(drawOffsets[start], drawOffsets[end]);
+    if (drawWeights !== undefined) {
+      slice.drawWeights = drawWeights.subarray(drawOffsets[start], drawOffsets[end]);
+    }
   }
   if (signal.dense !== undefined) slice.dense = sliceRows(signal.dense, signal.count, start, end);
   if (signal.hidden !== undefined) {

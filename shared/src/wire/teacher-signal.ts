@@ -39,10 +39,12 @@ export interface TeacherSignal {
   readonly meanLogit?: Float32Array;
   readonly maxLogit?: Float32Array;
   readonly entropy?: Float32Array;
-  /** u32 [n+1], u32, u32: distinct ids sampled from softmax(u), ascending, with their counts. */
+  /** u32 [n+1], u32, u32: distinct ids sampled from softmax(u/drawTemperature), ascending, with their counts. */
   readonly drawOffsets?: Uint32Array;
   readonly drawIds?: Uint32Array;
   readonly drawCounts?: Uint32Array;
+  /** f32 for each drawn id: softmax(u) there over the law it was sampled from; only with a draw temperature other than 1. */
+  readonly drawWeights?: Float32Array;
   /** f32 [n,V] (sent as f16 or f32). */
   readonly dense?: Float32Array;
   /** Per layer asked for, f32 [n,D] (sent as f16). Layer 0 is the embedding's output, layer i the output of block i. */
@@ -66,6 +68,8 @@ export interface SignalSpec {
   readonly taus: readonly number[];
   /** Number of samples per position; 0 = none. */
   readonly draws: number;
+  /** Temperature of the law that is sampled; one other than 1 brings drawWeights. */
+  readonly drawTemperature: number;
   readonly dense: "none" | "f16" | "f32";
   readonly hiddenLayers: readonly number[];
 }
@@ -78,6 +82,7 @@ export const NO_SIGNAL: SignalSpec = {
   moments: false,
   taus: [],
   draws: 0,
+  drawTemperature: 1,
   dense: "none",
   hiddenLayers: [],
 };

@@ -1,6 +1,8 @@
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 
-/** What several losses ask of one teacher, as one request: the longest lists, every part that any of them needs. */
+/** What several losses ask of one teacher, as one request: the longest lists, every part that any of them needs.
+ * @throws TandemError INVALID_ARGUMENT when they want samples of different laws: there is one list of them. */
 export function mergeSpecs(
   parts: readonly Partial<SignalSpec>[],
   taus: readonly number[],
@@ -17,6 +19,7 @@ export function mergeSpecs(
     moments: any((part) => part.moments),
     taus,
     draws: largest((part) => part.draws),
+    drawTemperature: commonDrawTemperature(parts),
     dense: widestDense(parts),
     hiddenLayers: union(parts.map((part) => part.hiddenLayers ?? [])),
   };
@@ -27,6 +30,17 @@ function largestMass(parts: readonly Partial<SignalSpec>[]): number {
   const listed = parts.filter((part) => (part.topK ?? 0) > 0);
   if (listed.length === 0) return 1;
   return Math.max(...listed.map((part) => part.topPMass ?? 1));
+}
+
+function commonDrawTemperature(parts: readonly Partial<SignalSpec>[]): number {
+  const drawing = parts.filter(({ draws = 0 }) => draws > 0);
+  const [first = 1, ...others] = new Set(drawing.map(({ drawTemperature = 1 }) => drawTemperature));
+  if (others.length === 0) return first;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `losses want samples of one teacher at temperatures ${[first, ...others].join(" and ")}; give them one drawTemperature, or name a teacher for each (teachers:)`,
+    { field: "losses.drawTemperature" },
+  );
 }
 
 function widestDense(parts: readonly Partial<SignalSpec>[]): SignalSpec["dense"] {

@@ -26,6 +26,7 @@ export function toWireSpec(
     moments: spec.moments,
     taus: [...spec.taus],
     draws: spec.draws,
+    ...(spec.drawTemperature === 1 ? {} : { drawTemperature: spec.drawTemperature }),
     dense: DENSE[spec.dense],
     hiddenLayers: [...spec.hiddenLayers],
     encoding: encoding === "compact" ? "ENCODING_COMPACT" : "ENCODING_PLAIN",

@@ -83,15 +83,17 @@ export function assertTauCount(count: number, field: string, limits: ServerLimit
 }
 
 export function assertTaus(taus: ArrayLike<number>, field: string): void {
-  for (let i = 0; i < taus.length; i++) {
-    const tau = taus[i] as number;
-    if (tau > 0 && tau < Infinity) continue;
-    throw new TandemError(
-      "INVALID_ARGUMENT",
-      `${field}[${i}] is ${tau}; temperatures are finite and above 0`,
-      { field },
-    );
-  }
+  for (let i = 0; i < taus.length; i++) assertTau(taus[i] as number, field, `${field}[${i}]`);
+}
+
+/** @throws TandemError INVALID_ARGUMENT, naming the value as `label`. */
+export function assertTau(tau: number, field: string, label = field): void {
+  if (tau > 0 && tau < Infinity) return;
+  throw new TandemError(
+    "INVALID_ARGUMENT",
+    `${label} is ${tau}; temperatures are finite and above 0`,
+    { field },
+  );
 }
 
 function admitOffsets(

@@ -2,7 +2,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 import type { SignalSpec__Output as RawSignalSpec } from "@tandem/proto/gen/tandem/v1/SignalSpec.js";
 import type { SignalEncoding } from "../scheduler/engine-step.js";
-import { assertTauCount, assertTaus } from "./admit-rows.js";
+import { assertTau, assertTauCount, assertTaus } from "./admit-rows.js";
 import type { ServerLimits } from "./server-limits.js";
 import type { ValidSignal } from "./valid-signal.js";
 
@@ -26,6 +26,8 @@ export function admitSignal(
   assertAtMost(raw.topK, maxTopK, `${path}.top_k`, "raise --max-logprobs or ask for `dense`");
   const topPMass = topPMassOf(raw, path);
   assertAtMost(raw.draws, limits.maxDraws, `${path}.draws`, "ask for fewer");
+  const drawTemperature = raw.drawTemperature ?? 1;
+  assertTau(drawTemperature, `${path}.draw_temperature`);
   assertTauCount(raw.taus.length, `${path}.taus`, limits);
   assertTaus(raw.taus, `${path}.taus`);
   const dense = denseOf(raw, path);
@@ -38,6 +40,7 @@ export function admitSignal(
     moments: raw.moments,
     taus: raw.taus,
     draws: raw.draws,
+    drawTemperature,
     dense,
     hiddenLayers: raw.hiddenLayers,
   };

@@ -72,7 +72,7 @@ export function promptDemand(
 function rowBytes({ spec }: ValidSignal, tausPerRow: number, limits: ServerLimits): number {
   const taus = spec.taus.length + tausPerRow;
   const scalars = 4 * (2 + 2 + 3);
-  const lists = 8 * spec.topK + 12 * taus + 8 * spec.draws;
+  const lists = 8 * spec.topK + 12 * taus + 12 * spec.draws;
   const dense = spec.dense === "none" ? 0 : 4 * limits.vocabSize;
   return scalars + lists + dense + 4 * limits.hiddenSize * spec.hiddenLayers.length;
 }

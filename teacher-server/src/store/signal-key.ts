@@ -17,7 +17,8 @@ export function signalKey(teacher: TeacherIdentity, item: ValidScoreItem): Buffe
   const { spec, encoding } = item.signal;
   const { weightsDigest, numericsId, vocabSize } = teacher;
   const { from, rows, tokens, taus, atOffsets, atIds } = item;
-  const random = spec.draws > 0 ? [item.runSeed, item.rngKey] : [];
+  const tempered = spec.drawTemperature === 1 ? [] : [spec.drawTemperature];
+  const random = spec.draws > 0 ? [item.runSeed, item.rngKey, ...tempered] : [];
   const arrays = [tokens, taus, atOffsets, atIds];
   const facts = [
     KEY_FORMAT,

@@ -83,6 +83,7 @@ function soundFrames(random: () => number) {
         at: wants(),
         moments: wants(),
         draws: wants(),
+        weights: wants(),
         dense: random() < 0.1,
         hidden: random() < 0.1,
       },

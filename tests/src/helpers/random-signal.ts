@@ -13,6 +13,9 @@ export interface SignalShape {
   readonly ragged?: boolean;
   readonly parts: {
     readonly [part in "law" | "token" | "at" | "moments" | "draws" | "dense" | "hidden"]: boolean;
+  } & {
+    /** Beside draws. */
+    readonly weights?: boolean;
   };
 }
 
@@ -22,13 +25,15 @@ export function randomSignal(shape: SignalShape): TeacherSignal {
   const { count: n, topK: k, tauCount, vocabSize, parts } = shape;
   const normal = (): number => shape.scale * (random() + random() + random() - 1.5) * 2;
   const floats = (size: number): Float32Array => Float32Array.from({ length: size }, normal);
-  const offsets = (most: number): Uint32Array => {
+  const offsets = (most: number, least = 0): Uint32Array => {
     const out = new Uint32Array(n + 1);
-    for (let i = 0; i < n; i++) out[i + 1] = out[i]! + Math.floor(random() * (most + 1));
+    for (let i = 0; i < n; i++)
+      out[i + 1] = out[i]! + least + Math.floor(random() * (most - least + 1));
     return out;
   };
   const atOffsets = offsets(7);
-  const drawOffsets = offsets(Math.min(5, vocabSize));
+  // Empty bytes are a part that is absent: where weights travel every row has a sample.
+  const drawOffsets = offsets(Math.min(5, vocabSize), parts.weights ? 1 : 0);
   const positive = (size: number): Uint32Array =>
     Uint32Array.from({ length: size }, () => 1 + Math.floor(random() * 300));
   const whole = {
@@ -58,6 +63,7 @@ export function randomSignal(shape: SignalShape): TeacherSignal {
       drawOffsets,
       drawIds: risingIds(random, drawOffsets, vocabSize),
       drawCounts: positive(drawOffsets[n]!),
+      ...(parts.weights && { drawWeights: floats(drawOffsets[n]!) }),
     }),
     ...(parts.dense && { dense: floats(n * vocabSize) }),
     // values that f16 holds exactly

@@ -12,6 +12,7 @@ import {
   DENSE_F16,
   DENSE_F32,
   FIXED_HEADER_BYTES,
+  FURTHER_PARTS,
   MAGIC,
   MAX_ID_BITS,
   MAX_FRAME_BYTES,
@@ -33,8 +34,7 @@ export interface DecodedFrame {
  * @throws TandemError INVALID_ARGUMENT for what is not such a frame or of another version, DATA_LOSS for a damaged one. */
 export function decodeCompact(frame: Uint8Array): DecodedFrame {
   const reader = openFrame(frame);
-  const parts = (reader.bytes[4] as number) | ((reader.bytes[5] as number) << 8);
-  if (parts > ALL_PARTS) damaged("it names a part that this version does not have");
+  const named = (reader.bytes[4] as number) | ((reader.bytes[5] as number) << 8);
   reader.position = FIXED_HEADER_BYTES;
   const signal: MutableSignal = {
     from: reader.varint("header"),
@@ -44,7 +44,7 @@ export function decodeCompact(frame: Uint8Array): DecodedFrame {
   };
   const vocabSize = reader.varint("header");
   if (vocabSize >= 2 ** MAX_ID_BITS) damaged(`its vocabulary has ${vocabSize} ids`);
-  const shape = { parts, vocabSize };
+  const shape = { parts: readParts(reader, named), vocabSize };
   readLists(reader, signal, shape);
   readLaws(reader, signal, shape);
   readMoments(reader, signal, shape);
@@ -76,6 +76,16 @@ function openFrame(frame: Uint8Array): FrameReader {
     damaged(`its checksum is ${stored.toString(16)} and should be ${computed.toString(16)}`);
   }
   return reader;
+}
+
+/** The part bits, those named behind the header's included. */
+function readParts(reader: FrameReader, named: number): number {
+  if ((named & FURTHER_PARTS) === 0) return named;
+  const further = reader.varint("header");
+  if (further === 0 || further > ALL_PARTS >>> 16) {
+    damaged("it names a part that this version does not have");
+  }
+  return (named & (FURTHER_PARTS - 1)) | (further << 16);
 }
 
 function has(shape: Shape, part: keyof typeof PART_BITS): boolean {
@@ -142,8 +152,14 @@ function readWide(reader: FrameReader, signal: MutableSignal, shape: Shape): voi
     signal.drawIds = ids;
     signal.drawCounts = counts;
   }
+  if (has(shape, "drawWeights") && signal.drawIds === undefined) damaged("weights without draws");
   if (has(shape, "dense")) signal.dense = readDense(reader, count * shape.vocabSize);
-  if (!has(shape, "hidden")) return;
+  if (has(shape, "hidden")) signal.hidden = readHidden(reader, count);
+  if (!has(shape, "drawWeights")) return;
+  signal.drawWeights = reader.f32Array(signal.drawIds!.length, "draw weights");
+}
+
+function readHidden(reader: FrameReader, count: number): ReadonlyMap<number, Float32Array> {
   const layers = reader.varint("hidden");
   const hidden = new Map<number, Float32Array>();
   for (let i = 0; i < layers; i++) {
@@ -151,7 +167,7 @@ function readWide(reader: FrameReader, signal: MutableSignal, shape: Shape): voi
     const width = reader.varint("hidden");
     hidden.set(layer, f16ArrayToF32(reader.u16Array(count * width, "hidden")));
   }
-  signal.hidden = hidden;
+  return hidden;
 }
 
 function readDense(reader: FrameReader, size: number): Float32Array {

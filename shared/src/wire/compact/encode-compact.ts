@@ -9,6 +9,7 @@ import { FrameWriter } from "./frame-writer.js";
 import {
   DENSE_F16,
   DENSE_F32,
+  FURTHER_PARTS,
   MAGIC,
   MAX_ID_BITS,
   MAX_FRAME_BYTES,
@@ -44,6 +45,7 @@ const KEY_OF_PART = {
   draws: "drawOffsets",
   dense: "dense",
   hidden: "hidden",
+  drawWeights: "drawWeights",
 } as const satisfies Record<keyof typeof PART_BITS, keyof TeacherSignal>;
 
 /** One writer for all frames of the process: its buffer keeps the size that the largest frame needed. */
@@ -87,12 +89,15 @@ export function encodeCompact(signal: TeacherSignal, options: CompactOptions): B
 function writeHeader(signal: TeacherSignal, vocabSize: number): void {
   for (const byte of MAGIC) writer.u8(byte);
   writer.u8(VERSION);
-  writer.u16(partsOf(signal));
+  const parts = partsOf(signal);
+  const further = parts >>> 16;
+  writer.u16((parts & (FURTHER_PARTS - 1)) | (further === 0 ? 0 : FURTHER_PARTS));
   writer.varint(signal.from);
   writer.varint(signal.count);
   writer.varint(signal.topIds === undefined ? 0 : signal.topK);
   writer.varint(signal.taus === undefined ? 0 : signal.tauCount);
   writer.varint(vocabSize);
+  if (further !== 0) writer.varint(further);
 }
 
 const PART_NAMES = Object.keys(PART_BITS) as (keyof typeof PART_BITS)[];
@@ -147,4 +152,5 @@ function writeRagged(signal: TeacherSignal, options: CompactOptions): void {
       writer.array(f32ArrayToF16(values));
     }
   }
+  if (signal.drawWeights !== undefined) writer.array(signal.drawWeights);
 }

@@ -25,8 +25,11 @@ export const PART_BITS = {
   draws: 1 << 12,
   dense: 1 << 13,
   hidden: 1 << 14,
+  drawWeights: 1 << 16,
 } as const;
-export const ALL_PARTS = (1 << 15) - 1;
+/** Set in the header's part bits where parts of bit 16 and up are named behind V. */
+export const FURTHER_PARTS = 1 << 15;
+export const ALL_PARTS = Object.values(PART_BITS).reduce((bits, bit) => bits | bit, 0);
 
 /** How logits lie in a part: as f32, or as multiples of a step below their row's maximum. */
 export const LOGITS_EXACT = 0;

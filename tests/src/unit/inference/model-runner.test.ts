@@ -135,6 +135,31 @@ describe("ModelRunner", () => {
     }
   });
 
+  it("draws from a tempered law and weighs every id by the law it stands for", async () => {
+    const dense = await denseOf();
+    const random = { runSeed: 3, rngKey: 4, firstPosition: 10 };
+    const spec = signalOf({ draws: 6, drawTemperature: 1.7 });
+    const { rows } = await runner.run(stepOf(rowOf({ spec, random })));
+    const { drawOffsets, drawIds, drawCounts, drawWeights } = rows[0]!.signal!;
+    for (let r = 0; r < 5; r++) {
+      const logits = dense.slice(r * TINY_VOCABULARY, (r + 1) * TINY_VOCABULARY);
+      const expected = Array.from({ length: 6 }, (_, index) =>
+        sampleRow(
+          logits,
+          { temperature: 1.7, topK: 0, topP: 1 },
+          uniformAt({ runSeed: 3, rngKey: 4, position: 10 + r, stream: "draws", index }),
+        ),
+      );
+      const total = (tau: number) => Array.from(logits).reduce((s, u) => s + Math.exp(u / tau), 0);
+      for (let at = drawOffsets![r]!; at < drawOffsets![r + 1]!; at++) {
+        const id = drawIds![at]!;
+        assert.equal(drawCounts![at], expected.filter((other) => other === id).length);
+        const [p, s] = [1, 1.7].map((tau) => Math.exp(logits[id]! / tau) / total(tau));
+        assert.ok(Math.abs(drawWeights![at]! / (p! / s!) - 1) < 1e-5);
+      }
+    }
+  });
+
   it("samples from the law behind the newest token and describes what it sampled", async () => {
     const dense = await denseOf({ first: 5, targets: Uint32Array.of(0) });
     const sampling = { temperature: 1.3, topK: 40, topP: 0.9 };

@@ -16,6 +16,7 @@ const ALL = {
   at: true,
   moments: true,
   draws: true,
+  weights: true,
   dense: true,
   hidden: true,
 };
@@ -35,6 +36,7 @@ const shapes = fc.record({
     at: fc.boolean(),
     moments: fc.boolean(),
     draws: fc.boolean(),
+    weights: fc.boolean(),
     dense: fc.boolean(),
     hidden: fc.boolean(),
   }),

@@ -33,6 +33,7 @@ const ALL = {
   at: true,
   moments: true,
   draws: true,
+  weights: true,
   dense: true,
   hidden: true,
 };
@@ -65,6 +66,7 @@ describe("signal frames", () => {
         at: fc.boolean(),
         moments: fc.boolean(),
         draws: fc.boolean(),
+        weights: fc.boolean(),
         dense: fc.boolean(),
         hidden: fc.boolean(),
       });

@@ -6,14 +6,15 @@ export interface CompactSignal {
    * Little-endian throughout. varint: LEB128 below 2^32. Nibbles: two to a byte, first in the low half. Bit streams: start at a byte, fill
    * bytes from the least significant bit, low bits of a number first, padded to a byte. The same with examples: docs/wire-format.md.
    * 
-   * "TSF", u8 version 2, u16 parts, varint from, varint n, varint k, varint J, varint V (< 2^24),
-   * the parts in the order of their bits, u32 CRC-32 (IEEE 802.3, as in gzip) of all before it.
+   * "TSF", u8 version 2, u16 parts, varint from, varint n, varint k, varint J, varint V (< 2^24), with bit 15 of the parts: varint further parts
+   * (bits 16 and up), the parts in the order of their bits, u32 CRC-32 (IEEE 802.3, as in gzip) of all before it.
    * 
    * 0 top (below)   1 lse f32 [n]   2 log_tail f32 [n]   3 taus: u8 0, f32 [n,J]; or u8 1, f32 [J] for every row   4 lse_at f32 [n,J]
    * 5 log_tail_at f32 [n,J]   6 rank varint [n]   7 token_logit: u8 0, f32 [n]; or u8 1, f32 of each row whose rank is not 0, the others'
    * is the first logit of their list   8 at (below)   9 mean_logit, 10 max_logit, 11 entropy f32 [n]
    * 12 draws: varint [n] list lengths; then for each id, rising: varint id - the one before - 1 (before the first: -1), varint count - 1
    * 13 dense: u8 1, f16 [n,V]; or u8 2, f32 [n,V]   14 hidden: varint layers; for each varint layer, varint D, f16 [n,D]
+   * 16 draw_weights: f32 for each drawn id
    * 
    * top: u8 0, every list has k ids; or u8 1, varint [n] list lengths, 1 .. k; u8 mode;
    * mode 1 only: f32 step, f32 largest error, nibbles [ceil(k / 8)] widths w of gaps, 1 .. 15;
@@ -32,14 +33,15 @@ export interface CompactSignal__Output {
    * Little-endian throughout. varint: LEB128 below 2^32. Nibbles: two to a byte, first in the low half. Bit streams: start at a byte, fill
    * bytes from the least significant bit, low bits of a number first, padded to a byte. The same with examples: docs/wire-format.md.
    * 
-   * "TSF", u8 version 2, u16 parts, varint from, varint n, varint k, varint J, varint V (< 2^24),
-   * the parts in the order of their bits, u32 CRC-32 (IEEE 802.3, as in gzip) of all before it.
+   * "TSF", u8 version 2, u16 parts, varint from, varint n, varint k, varint J, varint V (< 2^24), with bit 15 of the parts: varint further parts
+   * (bits 16 and up), the parts in the order of their bits, u32 CRC-32 (IEEE 802.3, as in gzip) of all before it.
    * 
    * 0 top (below)   1 lse f32 [n]   2 log_tail f32 [n]   3 taus: u8 0, f32 [n,J]; or u8 1, f32 [J] for every row   4 lse_at f32 [n,J]
    * 5 log_tail_at f32 [n,J]   6 rank varint [n]   7 token_logit: u8 0, f32 [n]; or u8 1, f32 of each row whose rank is not 0, the others'
    * is the first logit of their list   8 at (below)   9 mean_logit, 10 max_logit, 11 entropy f32 [n]
    * 12 draws: varint [n] list lengths; then for each id, rising: varint id - the one before - 1 (before the first: -1), varint count - 1
    * 13 dense: u8 1, f16 [n,V]; or u8 2, f32 [n,V]   14 hidden: varint layers; for each varint layer, varint D, f16 [n,D]
+   * 16 draw_weights: f32 for each drawn id
    * 
    * top: u8 0, every list has k ids; or u8 1, varint [n] list lengths, 1 .. k; u8 mode;
    * mode 1 only: f32 step, f32 largest error, nibbles [ceil(k / 8)] widths w of gaps, 1 .. 15;

@@ -81,6 +81,10 @@ export interface PlainSignal {
    * u32 [n+1], with `top_p_mass` only: row r's list, of 1 to k ids, is [top_offsets[r] .. top_offsets[r+1]) of top_ids and top_logits.
    */
   'topOffsets'?: (Buffer | Uint8Array | string);
+  /**
+   * f32 for each drawn id: its probability at temperature 1 over that in the law it was sampled from.
+   */
+  'drawWeights'?: (Buffer | Uint8Array | string);
 }
 
 /**
@@ -161,4 +165,8 @@ export interface PlainSignal__Output {
    * u32 [n+1], with `top_p_mass` only: row r's list, of 1 to k ids, is [top_offsets[r] .. top_offsets[r+1]) of top_ids and top_logits.
    */
   'topOffsets': (Buffer);
+  /**
+   * f32 for each drawn id: its probability at temperature 1 over that in the law it was sampled from.
+   */
+  'drawWeights': (Buffer);
 }

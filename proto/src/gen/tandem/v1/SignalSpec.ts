@@ -29,7 +29,7 @@ export interface SignalSpec {
    */
   'taus'?: (number | string)[];
   /**
-   * Number of tokens sampled from the teacher's law at temperature 1, per row. At most `Limits.max_draws`.
+   * Number of tokens sampled from the teacher's law, per row. At most `Limits.max_draws`.
    */
   'draws'?: (number);
   /**
@@ -50,7 +50,12 @@ export interface SignalSpec {
    * with the k-th: 0 < top_p_mass < 1, with top_k > 0. 0 or 1: every list has k ids. log_tail and log_tail_at are those of the shorter list.
    */
   'topPMass'?: (number | string);
+  /**
+   * Temperature (> 0) of the law that `draws` are sampled from, softmax(u / temperature). Given and not 1: brings draw_weights. Default 1.
+   */
+  'drawTemperature'?: (number | string);
   '_maxLogitError'?: "maxLogitError";
+  '_drawTemperature'?: "drawTemperature";
 }
 
 /**
@@ -79,7 +84,7 @@ export interface SignalSpec__Output {
    */
   'taus': (number)[];
   /**
-   * Number of tokens sampled from the teacher's law at temperature 1, per row. At most `Limits.max_draws`.
+   * Number of tokens sampled from the teacher's law, per row. At most `Limits.max_draws`.
    */
   'draws': (number);
   /**
@@ -100,5 +105,10 @@ export interface SignalSpec__Output {
    * with the k-th: 0 < top_p_mass < 1, with top_k > 0. 0 or 1: every list has k ids. log_tail and log_tail_at are those of the shorter list.
    */
   'topPMass': (number);
+  /**
+   * Temperature (> 0) of the law that `draws` are sampled from, softmax(u / temperature). Given and not 1: brings draw_weights. Default 1.
+   */
+  'drawTemperature'?: (number);
   '_maxLogitError'?: "maxLogitError";
+  '_drawTemperature'?: "drawTemperature";
 }

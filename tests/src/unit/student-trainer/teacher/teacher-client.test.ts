@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js";
 import {
   TEACHER_DEFAULTS,
@@ -66,17 +67,7 @@ describe("TeacherClient", () => {
       stopIds: [],
       rule: { kind: "greedy" },
       sampling: { temperature: 0, topK: 0, topP: 1 },
-      signal: {
-        topK: 0,
-        topPMass: 1,
-        lse: false,
-        token: false,
-        moments: false,
-        taus: [],
-        draws: 0,
-        dense: "none",
-        hiddenLayers: [],
-      },
+      signal: NO_SIGNAL,
     });
     await assert.rejects(
       sequence.draft({ start: 0, replacementsSeen: 0, tokens: Uint32Array.of(1) }),
@@ -97,17 +88,7 @@ describe("TeacherClient", () => {
       stopIds: [],
       rule: { kind: "greedy" },
       sampling: { temperature: 0, topK: 0, topP: 1 },
-      signal: {
-        topK: 0,
-        topPMass: 1,
-        lse: false,
-        token: false,
-        moments: false,
-        taus: [],
-        draws: 0,
-        dense: "none",
-        hiddenLayers: [],
-      },
+      signal: NO_SIGNAL,
     });
     const answer = sequence.draft({ start: 0, replacementsSeen: 0, tokens: Uint32Array.of(1) });
     setTimeout(() => client.close(), 50);

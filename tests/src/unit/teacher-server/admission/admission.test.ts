@@ -84,6 +84,13 @@ const refusals: readonly Refusal[] = [
   ],
   ["too many draws", signal({ draws: 5 }), "INVALID_ARGUMENT", "items.signal.draws", 4],
   [
+    "draws at temperature 0",
+    signal({ drawTemperature: 0 }),
+    "INVALID_ARGUMENT",
+    "items.signal.draw_temperature",
+    undefined,
+  ],
+  [
     "too many temperatures",
     signal({ taus: [1, 2, 3] }),
     "INVALID_ARGUMENT",
