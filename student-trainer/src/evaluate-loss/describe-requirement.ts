@@ -13,7 +13,8 @@ export function describeRequirement({
     signal?.token && "token logit and rank",
     signal?.lse && "lse",
     signal?.moments && "moments",
-    signal?.draws !== undefined && `${signal.draws} draws`,
+    signal?.draws !== undefined &&
+      `${signal.draws} draws${isWeighted(signal) ? ` at temperature ${signal.drawTemperature}` : ""}`,
     studentTopK !== undefined && `logits at the student's best ${studentTopK}`,
     taus !== undefined && "lse at τ",
     positionTaus !== undefined && "moments, then lse at temperatures of each position",
@@ -24,6 +25,11 @@ export function describeRequirement({
 
 function untilMass(mass = 1): string {
   return mass < 1 ? ` up to mass ${mass}` : "";
+}
+
+/** Do its samples come with weights? */
+function isWeighted({ drawTemperature = 1 }: NonNullable<LossRequirement["signal"]>): boolean {
+  return drawTemperature !== 1;
 }
 
 /** Bytes of a position's signal in the PLAIN encoding, the student's ids on their way to the teacher included; draws at their most, all
@@ -46,7 +52,7 @@ export function plainBytes(
     Object.keys(positionTaus).length * (topK > 0 ? 16 : 12) + // the same, and τ on its way to the teacher
     (Object.keys(positionTaus).length > 0 ? 12 : 0) + // moments, asked for first
     (own > 0 ? own * 8 + 4 : 0) + // id there, logit back, offset
-    (draws > 0 ? draws * 8 + 4 : 0) +
+    (draws > 0 ? draws * (isWeighted(signal) ? 12 : 8) + 4 : 0) +
     (signal.hiddenLayers?.length ?? 0) * 2 * hiddenWidth +
     perLogit * vocabulary
   );

@@ -50,8 +50,9 @@ export interface TeacherTensors<T> {
   readonly moments?: { readonly mean: T; readonly max: T; readonly entropy: T };
   /** Ids chosen by the student when it wrote the position (its own top list): i64 [n,a], and the teacher's logits there, f32 [n,a]. */
   readonly at?: { readonly ids: T; readonly logits: T };
-  /** Distinct samples of the teacher: i64 [n,N] and their counts, f32 [n,N]; unused columns have id 0 and count 0. */
-  readonly draws?: { readonly ids: T; readonly counts: T };
+  /** Distinct samples of the teacher: i64 [n,N] and their counts, f32 [n,N]; unused columns have id 0 and count 0. With a draw temperature
+   * other than 1 also what each is worth, f32 [n,N]: its probability at temperature 1 over that in the law it was sampled from. */
+  readonly draws?: { readonly ids: T; readonly counts: T; readonly weights?: T };
   /** f32 [n,V]. */
   readonly dense?: T;
   /** Hidden states by layer, f32 [n,D] of the teacher's width. */

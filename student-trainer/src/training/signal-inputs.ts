@@ -82,7 +82,7 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
         ]
       : []),
     ...(studentTopK > 0 ? atInputs(Math.min(studentTopK, vocabulary)) : []),
-    ...(spec.draws > 0 ? drawInputs(spec.draws) : []),
+    ...(spec.draws > 0 ? drawInputs(spec.draws, spec.drawTemperature !== 1) : []),
     ...(spec.dense === "none"
       ? []
       : [matrixPart("dense", vocabulary, ({ signal }) => signal.dense)]),
@@ -208,7 +208,7 @@ function atInputs(count: number): readonly SignalInput[] {
 }
 
 /** Rows have at most `count` distinct ids; unused columns keep id 0 and count 0. */
-function drawInputs(count: number): readonly SignalInput[] {
+function drawInputs(count: number, weighted: boolean): readonly SignalInput[] {
   const range = ({ signal, row }: SignalRow) => {
     const offsets = part(signal.drawOffsets, "draws");
     return [offsets[row] as number, offsets[row + 1] as number] as const;
@@ -223,17 +223,27 @@ function drawInputs(count: number): readonly SignalInput[] {
       target.set(part(source.signal.drawIds, "draws").subarray(...range(source)), at);
     },
   };
-  const counts: FloatInput = {
-    name: "draws.counts",
+  const column = (
+    name: string,
+    pick: (signal: TeacherSignal) => Float32Array | Uint32Array | undefined,
+    what: string,
+  ): FloatInput => ({
+    name,
     dtype: "f32",
     width: count,
     filler: 0,
     fill: (target, at, source) => {
       target.fill(0, at, at + count);
-      target.set(part(source.signal.drawCounts, "draws").subarray(...range(source)), at);
+      target.set(part(pick(source.signal), what).subarray(...range(source)), at);
     },
-  };
-  return [ids, counts];
+  });
+  return [
+    ids,
+    column("draws.counts", (signal) => signal.drawCounts, "draws"),
+    ...(weighted
+      ? [column("draws.weights", (signal) => signal.drawWeights, "weights of tempered draws")]
+      : []),
+  ];
 }
 
 /** States travel as float16, which ends at 65504: what overflowed there would make every weight NaN. */

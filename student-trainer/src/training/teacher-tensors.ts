@@ -60,7 +60,13 @@ function tensorsOf<T>(
       },
     }),
     ...(has("at.ids") && { at: { ids: need("at.ids"), logits: need("at.logits") } }),
-    ...(has("draws.ids") && { draws: { ids: need("draws.ids"), counts: need("draws.counts") } }),
+    ...(has("draws.ids") && {
+      draws: {
+        ids: need("draws.ids"),
+        counts: need("draws.counts"),
+        ...(has("draws.weights") && { weights: need("draws.weights") }),
+      },
+    }),
     ...(has("dense") && { dense: need("dense") }),
     ...(hiddenLayers.length > 0 && {
       hidden: new Map(hiddenLayers.map((layer) => [layer, need(`hidden.${layer}`)])),

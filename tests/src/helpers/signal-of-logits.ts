@@ -7,9 +7,9 @@ export interface KnownLogits {
   readonly teacher: ArrayLike<number>;
   readonly student: ArrayLike<number>;
   readonly targets: ArrayLike<number>;
-  /** Per row the ids drawn; needed where draws are required. */
   /** Hidden states by layer, [n,D]; needed where hidden states are required. */
   readonly hidden?: (layer: number) => Float32Array;
+  /** Per row the ids drawn; needed where draws are required. */
   readonly draws?: readonly (readonly { readonly id: number; readonly count: number }[])[];
 }
 
@@ -79,6 +79,15 @@ export function signalOfLogits(
       atLogits: f32(atIds.map((id, at) => laws[Math.floor(at / a)]![id]!)),
     }),
     ...(known.draws && spec.draws > 0 && drawParts(known.draws)),
+    ...(known.draws &&
+      spec.draws > 0 &&
+      spec.drawTemperature !== 1 && {
+        drawWeights: f32(
+          known.draws.flatMap((list, at) =>
+            list.map(({ id }) => worth(laws[at]!, id, spec.drawTemperature)),
+          ),
+        ),
+      }),
     ...(spec.dense !== "none" && { dense: f32(laws.flat()) }),
     ...(spec.hiddenLayers.length > 0 && {
       hidden: new Map(spec.hiddenLayers.map((layer) => [layer, known.hidden!(layer)])),
@@ -122,6 +131,11 @@ export function logSumExp(values: readonly number[]): number {
 function entropy(u: readonly number[]): number {
   const lse = logSumExp(u);
   return -u.reduce((sum, x) => (x === -Infinity ? sum : sum + Math.exp(x - lse) * (x - lse)), 0);
+}
+
+/** softmax(u) over softmax(u/τ) at an id. */
+function worth(u: readonly number[], id: number, tau: number): number {
+  return Math.exp(u[id]! - logSumExp(u) - u[id]! / tau + logSumExp(u.map((x) => x / tau)));
 }
 
 function drawParts(draws: NonNullable<KnownLogits["draws"]>): Partial<TeacherSignal> {

@@ -94,6 +94,22 @@ describe("a set of losses", () => {
     assert.equal(losses.needsTeacher, true);
   });
 
+  it("draws at one temperature: losses that want samples of different laws are refused", () => {
+    const spec = lossSet({ name: "rs-kd", drawTemperature: 2 }).requirement(0).spec;
+    assert.deepEqual(spec, { ...NO_SIGNAL, draws: 50, drawTemperature: 2 });
+    const both = [
+      { name: "rs-kd", drawTemperature: 2 },
+      { name: "rs-kd", drawTemperature: 1 },
+    ];
+    assert.throws(() => lossSet(...both).requirement(0), {
+      code: "INVALID_ARGUMENT",
+      field: "losses.drawTemperature",
+      message: /temperatures 2 and 1; give them one drawTemperature/,
+    });
+    // Of two teachers they may.
+    lossSet(both[0]!, { ...both[1], teacher: "other" }).requirement(0);
+  });
+
   it("names equal losses apart", () => {
     const losses = lossSet({ name: "forward-kl" }, { name: "forward-kl", temperature: 2 });
     assert.deepEqual(losses.names, ["forward-kl", "forward-kl.2"]);
