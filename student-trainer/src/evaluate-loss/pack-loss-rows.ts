@@ -3,7 +3,7 @@ import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.j
 import { initialValues } from "../losses/initial-values.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
-import { minibatchColumns } from "../training/minibatch-columns.js";
+import { minibatchColumns, seenPositions } from "../training/minibatch-columns.js";
 import { packMicrobatch } from "../training/pack-microbatch.js";
 import { blockRowsOf } from "../training/loss-rows.js";
 import { signalInputs } from "../training/signal-inputs.js";
@@ -69,14 +69,12 @@ export function packLossRows(options: PackLossRowsOptions): Readonly<Record<stri
     stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
   };
   const parameters = packParameters(options);
-  const [columns] = minibatchColumns(
-    losses,
-    [{ rollout, coefficients, ...(probe && { probes: [probe] }) }],
-    {
-      progress,
-      parameters: losses.parameters.map(({ name }) => parameters[name]!.data as Float32Array),
-    },
-  );
+  const known = [{ rollout, coefficients, ...(probe && { probes: [probe] }) }];
+  const [columns] = minibatchColumns(losses, known, {
+    seen: seenPositions(losses, known),
+    progress,
+    parameters: losses.parameters.map(({ name }) => parameters[name]!.data as Float32Array),
+  });
   // Every position is computed, also those that weigh nothing.
   const everywhere = new Float64Array(rows).fill(1);
   const { feeds } = packMicrobatch([{ rollout, coefficients: everywhere, columns: columns! }], {

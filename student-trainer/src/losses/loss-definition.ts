@@ -168,6 +168,8 @@ export interface StepOutcome<Options> {
   readonly options: Options;
   /** The loss's unweighted value over the minibatch. */
   readonly value: number;
+  /** Those that weighed something, as `columns` saw them before the step. */
+  readonly positions: readonly MinibatchPosition[];
   /** Of the run, 0 … 1. */
   readonly progress: number;
   /** The loss's own, by name, changed in place. */

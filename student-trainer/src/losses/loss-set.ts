@@ -89,6 +89,13 @@ export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signal
   readonly named?: Readonly<Record<string, TeacherSignal>> | undefined;
 }
 
+/** The positions of a minibatch that weigh something. */
+export interface SeenPositions {
+  readonly positions: readonly KnownPosition[];
+  /** Of `LossSet.probes`, a number for each position. */
+  readonly probes: readonly ArrayLike<number>[];
+}
+
 /** When a minibatch is looked at. */
 export interface MinibatchMoment {
   /** Of the run, 0 … 1. */
@@ -268,6 +275,11 @@ export class LossSet {
     return this.#members.reduce((count, { columns }) => count + columns.names.length, 0);
   }
 
+  /** Does any loss look at a minibatch's positions, before a step or behind it? */
+  get seesPositions(): boolean {
+    return this.columnCount > 0 || this.#members.some(({ observe }) => observe !== undefined);
+  }
+
   /** How many losses must know each position under the current student before they see any (`probes`). */
   get probeCount(): number {
     return this.#members.filter(({ probe }) => probe !== undefined).length;
@@ -280,38 +292,49 @@ export class LossSet {
     );
   }
 
-  /** What the losses must know of the whole minibatch: a number for each position, in arrays of a fixed order. `probes` has the numbers
-   * of `probes` for each position. */
-  columns(
-    positions: readonly KnownPosition[],
-    probes: readonly ArrayLike<number>[],
-    { progress, parameters }: MinibatchMoment,
-  ): readonly Float32Array[] {
-    let next = 0;
-    return this.#members.flatMap(({ columns, probe, teachers }, index) => {
-      const own = probe === undefined ? undefined : probes[next++];
-      if (columns.names.length === 0) return [];
-      const known = positions.map(({ named, ...position }, at) => {
-        const signals = teachers.map((name) =>
-          name === undefined ? position.signal : named?.[name],
-        );
-        return { ...position, signal: signals[0], signals, probe: own?.[at] ?? 0 };
-      });
-      return columns.compute(known, progress, this.#ownOf(index, parameters));
-    });
+  /** What the losses must know of the whole minibatch: a number for each position, in arrays of a fixed order. */
+  columns(seen: SeenPositions, { progress, parameters }: MinibatchMoment): readonly Float32Array[] {
+    return this.#members.flatMap(({ columns }, index) =>
+      columns.names.length === 0
+        ? []
+        : columns.compute(this.#seenBy(index, seen), progress, this.#ownOf(index, parameters)),
+    );
   }
 
-  /** Behind each step: what losses keep count of changes in `parameters`, in place. */
+  /** Behind each step: what losses keep count of changes in `parameters`, in place. `seen` as `columns` was given it. */
   observe(
     values: readonly number[],
     {
+      seen,
       progress,
       parameters,
-    }: { readonly progress: number; readonly parameters: readonly Float32Array[] },
+    }: {
+      readonly seen: SeenPositions;
+      readonly progress: number;
+      readonly parameters: readonly Float32Array[];
+    },
   ): void {
     this.#members.forEach(({ observe }, index) =>
-      observe?.({ value: values[index]!, progress, parameters: this.#ownOf(index, parameters) }),
+      observe?.({
+        value: values[index]!,
+        positions: this.#seenBy(index, seen),
+        progress,
+        parameters: this.#ownOf(index, parameters),
+      }),
     );
+  }
+
+  /** A minibatch's positions with the signals and the probe of one loss. */
+  #seenBy(index: number, { positions, probes }: SeenPositions): readonly MinibatchPosition[] {
+    const { probe, teachers } = this.#members[index]!;
+    const before = this.#members.slice(0, index).filter((other) => other.probe !== undefined);
+    const own = probe === undefined ? undefined : probes[before.length];
+    return positions.map(({ named, ...position }, at) => {
+      const signals = teachers.map((name) =>
+        name === undefined ? position.signal : named?.[name],
+      );
+      return { ...position, signal: signals[0], signals, probe: own?.[at] ?? 0 };
+    });
   }
 
   /** The unweighted loss of each position, f32 [n], for each loss. */

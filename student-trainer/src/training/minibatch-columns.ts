@@ -1,4 +1,4 @@
-import type { LossSet, MinibatchMoment } from "../losses/loss-set.js";
+import type { LossSet, MinibatchMoment, SeenPositions } from "../losses/loss-set.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 
 /** A rollout of a minibatch as the losses see it beforehand. */
@@ -10,38 +10,45 @@ export interface KnownRollout {
   readonly probes?: readonly ArrayLike<number>[];
 }
 
-/** The losses' columns over a whole minibatch: for each rollout, each column with a number per response position.
- * Positions that weigh nothing are not seen by the losses and get 0. */
-export function minibatchColumns(
-  losses: LossSet,
-  minibatch: readonly KnownRollout[],
-  moment: MinibatchMoment,
-): readonly (readonly Float32Array[])[] {
-  if (losses.columnCount === 0) return minibatch.map(() => []);
-  const own = minibatch.map(({ rollout }) =>
-    Array.from({ length: losses.columnCount }, () => new Float32Array(rollout.response.length)),
-  );
-  const positions = minibatch.flatMap(({ rollout, coefficients }, at) =>
-    Array.from(rollout.response, (_, row) => ({
-      at,
+/** The positions that weigh something: the losses see no others. `sequence` is their rollout's place in the minibatch. */
+export function seenPositions(losses: LossSet, minibatch: readonly KnownRollout[]): SeenPositions {
+  if (!losses.seesPositions) return { positions: [], probes: [] };
+  const positions = minibatch.flatMap(({ rollout, coefficients }, sequence) =>
+    Array.from(rollout.response, (token, row) => ({
       coefficient: coefficients[row]!,
-      sequence: at,
+      sequence,
       byStudent: rollout.authors[row] === AUTHOR.student,
       given: rollout.authors[row] === AUTHOR.data,
       oldLogProb: rollout.oldLogProbs?.[row],
       signal: rollout.signal,
       named: rollout.signals,
       row,
-      token: rollout.response[row]!,
+      token,
       dataRow: rollout.row,
       atIds: rollout.atIds,
     })).filter(({ coefficient }) => coefficient > 0),
   );
   const probes = Array.from({ length: losses.probeCount }, (_, probe) =>
-    positions.map(({ at, row }) => minibatch[at]!.probes?.[probe]?.[row] ?? 0),
+    positions.map(({ sequence, row }) => minibatch[sequence]!.probes?.[probe]?.[row] ?? 0),
   );
-  losses.columns(positions, probes, moment).forEach((values, column) => {
-    positions.forEach(({ at, row }, index) => (own[at]![column]![row] = values[index]!));
+  return { positions, probes };
+}
+
+/** The losses' columns over a whole minibatch: for each rollout, each column with a number per response position.
+ * Positions that weigh nothing get 0. */
+export function minibatchColumns(
+  losses: LossSet,
+  minibatch: readonly KnownRollout[],
+  { seen, ...moment }: MinibatchMoment & { readonly seen: SeenPositions },
+): readonly (readonly Float32Array[])[] {
+  if (losses.columnCount === 0) return minibatch.map(() => []);
+  const own = minibatch.map(({ rollout }) =>
+    Array.from({ length: losses.columnCount }, () => new Float32Array(rollout.response.length)),
+  );
+  losses.columns(seen, moment).forEach((values, column) => {
+    seen.positions.forEach(({ sequence, row }, index) => {
+      own[sequence]![column]![row] = values[index]!;
+    });
   });
   return own;
 }

@@ -5,7 +5,7 @@ import {
   type StudentModel,
 } from "../checkpoint/student-model.js";
 import { initialValues } from "../losses/initial-values.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet, SeenPositions, SignalRequirement } from "../losses/loss-set.js";
 import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
 import { AdamW } from "../optim/adamw.js";
 import { clipFactor, globalNorm } from "../optim/gradient-norm.js";
@@ -13,7 +13,7 @@ import { learningRateAt } from "../optim/learning-rate.js";
 import type { OptimizerConfig } from "../optim/optimizer-config.js";
 import type { Rollout } from "../rollout/rollout.js";
 import { GradientEngine, type LossNumbers } from "./gradient-engine.js";
-import { minibatchColumns, type KnownRollout } from "./minibatch-columns.js";
+import { minibatchColumns, seenPositions, type KnownRollout } from "./minibatch-columns.js";
 import { portions } from "./minibatches.js";
 import { blockRowsOf } from "./loss-rows.js";
 import { packMicrobatch, type PackedMicrobatch, type WeightedRollout } from "./pack-microbatch.js";
@@ -32,6 +32,15 @@ export interface TrainStepOptions {
   /** Length of the run, for schedules. */
   readonly totalSteps: number;
   readonly threads: number;
+}
+
+/** A minibatch whose gradients are summed. */
+interface Accumulated {
+  /** Of each loss, unweighted. */
+  readonly sums: readonly number[];
+  /** Positions that carried loss. */
+  readonly tokens: number;
+  readonly seen: SeenPositions;
 }
 
 /** T is a multiple of this, so that padding is small and sizes repeat. */
@@ -79,7 +88,7 @@ export class TrainStep implements StepRunner {
     const learningRate = learningRateAt(optimizer, step, totalSteps);
     const progress = step / totalSteps;
     const weights = losses.weightsAt(progress);
-    const { sums, tokens } = await this.#accumulate(minibatch, {
+    const { sums, tokens, seen } = await this.#accumulate(minibatch, {
       weights,
       scalars: losses.scalarsAt(progress),
       progress,
@@ -92,7 +101,7 @@ export class TrainStep implements StepRunner {
         gradientScale: clipFactor(gradNorm, optimizer.clipNorm),
       });
       const parameters = this.#lossParameters.map(({ values }) => values);
-      losses.observe(sums, { progress, parameters });
+      losses.observe(sums, { seen, progress, parameters });
     }
     return {
       loss: sums.reduce((total, value, index) => total + value * weights[index]!, 0),
@@ -132,7 +141,7 @@ export class TrainStep implements StepRunner {
   async #accumulate(
     minibatch: readonly Rollout[],
     numbers: LossNumbers & { readonly progress: number },
-  ): Promise<{ readonly sums: readonly number[]; readonly tokens: number }> {
+  ): Promise<Accumulated> {
     const { reduction, microBatchSize, losses } = this.#options;
     const sums = losses.names.map(() => 0);
     const kept = minibatch.filter(({ response }) => response.length > 0);
@@ -146,7 +155,8 @@ export class TrainStep implements StepRunner {
     const probed = await this.#probe(known, numbers.scalars);
     const { progress } = numbers;
     const parameters = this.#lossParameters.map(({ values }) => values);
-    const columns = minibatchColumns(losses, probed, { progress, parameters });
+    const seen = seenPositions(losses, probed);
+    const columns = minibatchColumns(losses, probed, { seen, progress, parameters });
     const weighted = known.map((own, index) => ({ ...own, columns: columns[index]! }));
     let tokens = 0;
     for (const [index, sequences] of portions(weighted, microBatchSize ?? kept.length).entries()) {
@@ -155,7 +165,7 @@ export class TrainStep implements StepRunner {
       own.forEach((value, loss) => (sums[loss]! += value));
       tokens += packed.lossPositions;
     }
-    return { sums, tokens };
+    return { sums, tokens, seen };
   }
 
   /** Adds the losses' probes, if there are any. Every position weighs something. */

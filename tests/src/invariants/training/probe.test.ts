@@ -4,7 +4,10 @@ import { initFromScratch } from "@tandem/student-trainer/checkpoint/init-student
 import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
 import { AUTHOR, type Rollout } from "@tandem/student-trainer/rollout/rollout.js";
 import { GradientEngine } from "@tandem/student-trainer/training/gradient-engine.js";
-import { minibatchColumns } from "@tandem/student-trainer/training/minibatch-columns.js";
+import {
+  minibatchColumns,
+  seenPositions,
+} from "@tandem/student-trainer/training/minibatch-columns.js";
 import { packMicrobatch } from "@tandem/student-trainer/training/pack-microbatch.js";
 import { signalInputs } from "@tandem/student-trainer/training/signal-inputs.js";
 import { assertAllClose } from "../../helpers/all-close.js";
@@ -47,7 +50,9 @@ async function compute(chunkRows: number) {
   try {
     const unknown = packMicrobatch([{ rollout, coefficients }], packing);
     const probes = await engine.probe(unknown, []);
-    const [columns] = minibatchColumns(losses, [{ rollout, coefficients, probes }], {
+    const rows = [{ rollout, coefficients, probes }];
+    const [columns] = minibatchColumns(losses, rows, {
+      seen: seenPositions(losses, rows),
       progress: 0,
       parameters: [],
     });

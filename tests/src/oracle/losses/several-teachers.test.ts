@@ -121,10 +121,13 @@ describe("ces-kd", () => {
   it("gives the harder sequences to the larger teachers", () => {
     // Means 3, 1, 2 of sequences 7, 8, 9.
     const positions = [known(7, 0), known(8, 0), known(7, 1), known(9, 0)];
-    const [chosen] = losses.columns(positions as never, [[2, 1, 4, 2]], {
-      progress: 0,
-      parameters: [],
-    });
+    const [chosen] = losses.columns(
+      { positions: positions as never, probes: [[2, 1, 4, 2]] },
+      {
+        progress: 0,
+        parameters: [],
+      },
+    );
     assert.deepEqual([...chosen!], [2, 0, 2, 1]);
   });
 
@@ -134,7 +137,7 @@ describe("ces-kd", () => {
     );
     const positions = [known(7, 0), known(8, 0), known(9, 0)] as never;
     const at = (progress: number) => [
-      ...shifted.columns(positions, [[3, 1, 2]], { progress, parameters: [] })[0]!,
+      ...shifted.columns({ positions, probes: [[3, 1, 2]] }, { progress, parameters: [] })[0]!,
     ];
     // Difficulties 5/6, 1/6, 3/6, moved by −½ and by ½.
     assert.deepEqual(at(0), [1, 0, 0]);

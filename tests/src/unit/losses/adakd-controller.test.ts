@@ -16,9 +16,10 @@ describe("AdaKD's controller", () => {
   });
 
   it("lowers r when the smoothed loss falls by ε, raises it when it rises, within 0.1 … 1, behind the warm-up", () => {
+    const seen = { positions: [], probes: [[], []] };
     const controller = Float32Array.of(0.5, 0, 0);
     const observe = (value: number, progress: number) =>
-      losses.observe([9, value], { progress, parameters: [controller] });
+      losses.observe([9, value], { seen, progress, parameters: [controller] });
     const F32 = { rtol: 1e-6, atol: 1e-6 };
     observe(10, 0);
     // 0.99·10 + 0.01·20; the warm-up lasts 5 % of the run.
