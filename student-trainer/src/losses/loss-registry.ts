@@ -20,6 +20,7 @@ import { gold } from "./gold.js";
 import { hiddenRelations } from "./hidden-relations.js";
 import { hiddenStates } from "./hidden-states.js";
 import { minillm } from "./minillm.js";
+import { itkd } from "./itkd.js";
 import { kdNas } from "./kd-nas.js";
 import { okd } from "./okd.js";
 import { ranking } from "./ranking.js";
@@ -98,6 +99,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(dist),
   entry(dtkd),
   entry(ctkd),
+  entry(itkd),
   entry(atkd),
   entry(ranking),
   entry(rlkd),

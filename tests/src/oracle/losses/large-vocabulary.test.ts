@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { assertAllClose } from "../../helpers/all-close.js";
+import { largeLogits } from "./large-logits.js";
 import { evaluateRows } from "./method-rows.js";
 
 /** Written by tests/peers/make_loss_fixtures.py. */
@@ -28,18 +29,9 @@ const rows = 2;
 const url = new URL("../../../fixtures/losses/losses-49152.json", import.meta.url);
 const fixture = JSON.parse(await readFile(fileURLToPath(url), "utf8")) as LargeFixture;
 
-/** The generator's logits. */
-function largeLogits(phase: number): Float32Array {
-  return Float32Array.from({ length: rows * vocabulary }, (_, at) => {
-    const [i, row] = [at % vocabulary, Math.floor(at / vocabulary)];
-    const x = 4 * Math.sin(0.7 * i + row + phase) + 5 * Math.sin(0.0013 * i * i + row + phase);
-    return 0.02 * x ** 3;
-  });
-}
-
 describe("losses on onnxruntime equal PyTorch in float64, V = 49,152", () => {
-  const student = largeLogits(0.5);
-  const teacher = largeLogits(0);
+  const student = largeLogits(0.5, { rows, vocabulary });
+  const teacher = largeLogits(0, { rows, vocabulary });
   const draws = fixture.draws.ids.map((ids, row) =>
     ids.map((id, at) => ({ id, count: fixture.draws.counts[row]![at]! })),
   );

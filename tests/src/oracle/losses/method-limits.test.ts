@@ -138,8 +138,12 @@ describe("every loss", () => {
     if (requires.keepsSequences) continue;
     it(`${loss} of one valid position sees the others neither in value nor in gradient`, async () => {
       const weights = [0, 0, 0, 0, 1, 0];
-      // Swing's noise is counted by position, which is another one alone.
-      const options = loss === "swing" ? { noise: 0 } : {};
+      // Noise is counted by position, which is another one alone.
+      const noiseless: Readonly<Record<string, object>> = {
+        swing: { noise: 0 },
+        itkd: { exploration: 0 },
+      };
+      const options = { ...noiseless[loss] };
       const byStudent = [1, 0, 1, 1, 1, 1];
       const own = (of: Float32Array) => of.slice(4 * vocabulary, 5 * vocabulary);
       const masked = await evaluateRows(
