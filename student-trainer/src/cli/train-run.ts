@@ -7,6 +7,7 @@ import { loadStudent } from "../checkpoint/load-student.js";
 import { courseDigest } from "../config/load-run-config.js";
 import type { RunConfig } from "../config/run-config.js";
 import type { Dataset } from "../data/dataset.js";
+import { loadPlainText } from "../data/load-plain-text.js";
 import { evaluateStudent } from "../evaluation/evaluate-student.js";
 import { LossSet, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
@@ -15,6 +16,7 @@ import { usesStudent, writingKinds } from "../rollout/rollout-config.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { teacherNamed, type RolloutTeacher } from "../rollout/teacher-pool.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
+import type { PlainText } from "../training/plain-text-term.js";
 import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
@@ -56,8 +58,12 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
   const translation = await openTranslation(config);
   const train = await loadRows(config, student, "train", translation);
   const held = await loadRows(config, student, "evaluation", translation);
+  const pieces = await loadPlainText(config.data.plainText, {
+    codec: student.tokenizer,
+    contextLength: student.config.contextLength,
+  });
   note(
-    `student ${student.dir} · ${train.rows.length} training rows${train.skipped > 0 ? ` (${train.skipped} too long)` : ""}${held.rows.length > 0 ? ` · ${held.rows.length} held out` : ""}`,
+    `student ${student.dir} · ${train.rows.length} training rows${train.skipped > 0 ? ` (${train.skipped} too long)` : ""}${held.rows.length > 0 ? ` · ${held.rows.length} held out` : ""}${pieces.length > 0 ? ` · ${pieces.length} pieces of plain text` : ""}`,
   );
   const { abort } = options;
   const teachers = await openTeachers({
@@ -79,7 +85,16 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
         longestRow,
       });
     }
-    return await trainWith({ ...options, losses, student, train, held, teachers, translation });
+    return await trainWith({
+      ...options,
+      losses,
+      student,
+      train,
+      held,
+      pieces,
+      teachers,
+      translation,
+    });
   } finally {
     closeTeachers(teachers);
   }
@@ -90,6 +105,8 @@ interface Opened extends TrainRunOptions {
   readonly student: OpenStudent;
   readonly train: Dataset;
   readonly held: Dataset;
+  /** Of plain text. */
+  readonly pieces: readonly Uint32Array[];
   readonly teachers: OpenTeachers;
   readonly translation: Translation | undefined;
 }
@@ -145,6 +162,7 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
         ...(writesOwnText && { engine }),
       }),
       rolloutBatchSize: config.rollout.rows,
+      plainText: plainTextOf(opened),
       publishWeights: async (weights) => {
         if (writesOwnText) await engine.publish(weights);
       },
@@ -169,6 +187,11 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
   } finally {
     await close();
   }
+}
+
+function plainTextOf({ config, pieces }: Opened): PlainText | undefined {
+  const { rows, weight } = config.data.plainText;
+  return pieces.length === 0 ? undefined : { pieces, rows, weight, seed: config.training.seed };
 }
 
 /** The evaluation callback, if there are held-out rows. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { plainTextSchema } from "./plain-text-config.js";
 
 const files = z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]);
 
@@ -57,6 +58,7 @@ export const dataSchema = z.strictObject({
       "What happens to rows over maxPrompt or maxTeacherPrompt, and to answers over rollout.maxResponse",
     ),
   limit: z.int().min(1).optional().describe("Use only the first rows of the training files"),
+  plainText: plainTextSchema,
   shuffle: z.boolean().default(true).describe("A fresh order every epoch, from training.seed"),
 });
 

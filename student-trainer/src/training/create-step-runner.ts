@@ -13,6 +13,7 @@ export function createStepRunner(options: TrainerOptions): StepRunner {
     model,
     vocabulary,
     losses: options.losses,
+    plainText: options.plainText,
     optimizer: options.optimizer,
     reduction: training.reduction,
     microBatchSize: training.microBatchSize,

@@ -17,6 +17,7 @@ import { minibatchColumns, seenPositions, type KnownRollout } from "./minibatch-
 import { portions } from "./minibatches.js";
 import { blockRowsOf } from "./loss-rows.js";
 import { packMicrobatch, type PackedMicrobatch, type WeightedRollout } from "./pack-microbatch.js";
+import { PlainTextTerm, type PlainText } from "./plain-text-term.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
 import type { OptimizerState, StepResult, StepRunner } from "./step-runner.js";
 
@@ -32,6 +33,8 @@ export interface TrainStepOptions {
   /** Length of the run, for schedules. */
   readonly totalSteps: number;
   readonly threads: number;
+  /** Learnt beside the rollouts. */
+  readonly plainText?: PlainText | undefined;
 }
 
 /** A minibatch whose gradients are summed. */
@@ -59,6 +62,7 @@ export class TrainStep implements StepRunner {
   readonly #options: TrainStepOptions;
   readonly #engine: GradientEngine;
   readonly #signalInputs: readonly SignalInput[];
+  readonly #plainText: PlainTextTerm | undefined;
 
   constructor(options: TrainStepOptions) {
     const { model, vocabulary, losses, threads } = options;
@@ -79,6 +83,17 @@ export class TrainStep implements StepRunner {
       threads,
     });
     this.#signalInputs = signalInputs(requirement, vocabulary);
+    this.#plainText =
+      options.plainText &&
+      new PlainTextTerm({
+        ...options.plainText,
+        model,
+        vocabulary,
+        threads,
+        microBatchSize: options.microBatchSize,
+        chunkRows: chunkRows(vocabulary),
+        positionMultiple: POSITION_MULTIPLE,
+      });
     const owned = this.#lossParameters.map((parameter) => ({ ...parameter, decay: false }));
     this.#optimizer = new AdamW([...modelParameters(model), ...owned], options.optimizer);
   }
@@ -93,19 +108,26 @@ export class TrainStep implements StepRunner {
       scalars: losses.scalarsAt(progress),
       progress,
     });
-    const gradNorm = tokens === 0 ? 0 : globalNorm(this.#engine.gradients.values());
+    const { gradients } = this.#engine;
+    const plain =
+      tokens === 0 ? undefined : await this.#plainText?.addTo(gradients, { step, progress });
+    const gradNorm = tokens === 0 ? 0 : globalNorm(gradients.values());
     if (tokens > 0 && Number.isFinite(gradNorm)) {
       this.#optimizer.step({
-        gradients: this.#engine.gradients,
+        gradients,
         learningRate,
         gradientScale: clipFactor(gradNorm, optimizer.clipNorm),
       });
       const parameters = this.#lossParameters.map(({ values }) => values);
       losses.observe(sums, { seen, progress, parameters });
     }
+    const own = sums.reduce((total, value, index) => total + value * weights[index]!, 0);
     return {
-      loss: sums.reduce((total, value, index) => total + value * weights[index]!, 0),
-      losses: Object.fromEntries(losses.names.map((name, index) => [name, sums[index]!])),
+      loss: plain === undefined ? own : own + plain.weight * plain.value,
+      losses: {
+        ...Object.fromEntries(losses.names.map((name, index) => [name, sums[index]!])),
+        ...(plain && { "plain-text": plain.value }),
+      },
       gradNorm,
       learningRate,
       tokens,
@@ -135,6 +157,7 @@ export class TrainStep implements StepRunner {
 
   async close(): Promise<void> {
     await this.#engine.close();
+    await this.#plainText?.close();
   }
 
   /** Longest first, so that the sequences of a microbatch are padded little; the coefficients are those of the whole minibatch. */

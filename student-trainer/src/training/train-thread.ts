@@ -30,6 +30,7 @@ export class TrainThread implements StepRunner {
       microBatchSize: options.microBatchSize,
       totalSteps: options.totalSteps,
       threads: options.threads,
+      plainText: options.plainText,
       config: model.config,
       weights: model.weights,
       losses: losses.config,

@@ -1,6 +1,7 @@
 import type { StudentModel } from "../checkpoint/student-model.js";
 import type { LossSet } from "../losses/loss-set.js";
 import type { OptimizerConfig } from "../optim/optimizer-config.js";
+import type { PlainText } from "./plain-text-term.js";
 import type { RolloutSource } from "./rollout-source.js";
 import type { EvaluationRecord, StepRecord } from "./run-log.js";
 import type { RunSummary } from "./summary.js";
@@ -15,6 +16,8 @@ export interface TrainerOptions {
   readonly training: TrainingConfig;
   readonly optimizer: OptimizerConfig;
   readonly source: RolloutSource;
+  /** Learnt beside the rollouts. */
+  readonly plainText?: PlainText | undefined;
   /** Rollouts per batch of the source, from which `rounds` become steps. */
   readonly rolloutBatchSize: number;
   /** Makes these weights those of the student that writes and is evaluated. The arrays change with the next step: copy what is kept. */

@@ -54,6 +54,7 @@ export const SHIFTING: Readonly<Record<string, string>> = {
   "on-policy-distillation": "an estimate of a policy gradient",
   "on-policy-distillation-lagged": "an estimate of a policy gradient",
   minillm: "an estimate of a policy gradient",
+  "minillm-plain-text": "an estimate of a policy gradient",
 };
 
 export interface MethodConfig {

@@ -17,6 +17,7 @@ import type { JsonValue, RolloutSource } from "@tandem/student-trainer/training/
 import { readRunLog } from "@tandem/student-trainer/training/run-log.js";
 import { deterministicPart } from "../../helpers/deterministic-part.js";
 import { runTraining } from "@tandem/student-trainer/training/trainer.js";
+import type { PlainText } from "@tandem/student-trainer/training/plain-text-term.js";
 import type { TrainerOptions } from "@tandem/student-trainer/training/trainer-options.js";
 import { trainingSchema } from "@tandem/student-trainer/training/training-config.js";
 
@@ -115,6 +116,7 @@ export interface RunVariant {
   readonly learningRate?: number;
   /** Steps in a thread of their own; starting one takes longer than the tiny run. */
   readonly ownThread?: boolean;
+  readonly plainText?: PlainText;
   /** The source gives ids that the model does not have. */
   readonly badTokens?: boolean;
   /** The source fails when asked for this batch. */
@@ -132,6 +134,7 @@ export async function runTiny({
   failBatch = -1,
   ownThread = false,
   badTokens = false,
+  plainText,
 }: RunVariant): Promise<Awaited<ReturnType<typeof runTraining>>> {
   const source = new WeightedText(failBatch, badTokens);
   const controller = new AbortController();
@@ -151,6 +154,7 @@ export async function runTiny({
     }),
     optimizer: optimizerSchema.parse({ learningRate, warmupSteps: 3, schedule: "cosine" }),
     source,
+    plainText,
     rolloutBatchSize: ROLLOUTS_PER_BATCH,
     publishWeights: async (weights) => source.publish(weights),
     evaluate: async (step) => ({ accuracy: step / 100 }),
