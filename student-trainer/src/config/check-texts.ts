@@ -7,12 +7,16 @@ import type { RunConfig } from "./run-config.js";
 
 /** Refuses losses that are right only for text of another law than the one the run writes.
  * @throws TandemError INVALID_ARGUMENT naming the loss and what to change. */
-export function checkTexts({ losses, rollout }: RunConfig): void {
+export function checkTexts({ losses, rollout, training }: RunConfig): void {
   const kinds = writingKinds(rollout);
   for (const { field, name, text } of new LossSet(losses).texts) {
     const fail = (message: string): never => {
       throw new TandemError("INVALID_ARGUMENT", `${field} (${name}) ${message}`, { field });
     };
+    if (text === "pairs") {
+      checkPairs({ rollout, training }, fail);
+      continue;
+    }
     if (!kinds.some((kind) => kind === "on-policy" || kind === "skd")) {
       fail(
         `learns from text that the student writes, rollout.kind ${rollout.kind} has none; take on-policy or another loss`,
@@ -25,6 +29,23 @@ export function checkTexts({ losses, rollout }: RunConfig): void {
       );
     }
     checkMixture(rollout, text.mixture, fail);
+  }
+}
+
+/** Both responses to a prompt must be written, and be seen in one step. */
+function checkPairs(
+  { rollout, training }: Pick<RunConfig, "rollout" | "training">,
+  fail: (message: string) => never,
+): void {
+  if (rollout.kind !== "pairs") {
+    fail(
+      `compares another's response to a prompt with the student's, rollout.kind ${rollout.kind} writes no pairs; take pairs`,
+    );
+  }
+  if (training.minibatchSize < rollout.rows) {
+    fail(
+      `needs both responses of a pair in one step, training.minibatchSize ${training.minibatchSize} splits the ${rollout.rows} of a batch; make it rollout.rows`,
+    );
   }
 }
 

@@ -32,7 +32,7 @@ export const dpkd: LossDefinition<z.output<typeof options>> = {
   source: "DPKD, arXiv 2406.19774, and its release",
   options,
   requires: ({ level, dense }) => {
-    if (level === "sequence") return { signal: { token: true, lse: true } };
+    if (level === "sequence") return { signal: { token: true, lse: true }, text: "pairs" };
     return dense ? { signal: { dense: "f32" } } : { signal: { topK: 1 }, studentTopK: 1 };
   },
   needsProbe: ({ level }) => level === "sequence",

@@ -102,8 +102,9 @@ export interface LossRequirement {
   /** The student's probability of each token when the text was written is recorded (`oldLogProb`): costs a forward pass per batch of texts. */
   readonly ownLogProbs?: boolean;
   /** The law of the text that the loss is right for: tokens that the student drew, or draws of (1−m)·student + m·teacher, both at
-   * temperature 1. Given text beside it is left out of the loss. Default: any. */
-  readonly text?: "student" | { readonly mixture: number };
+   * temperature 1. Given text beside it is left out of the loss. `pairs`: two responses to each prompt, another's and the student's, in one
+   * minibatch. Default: any. */
+  readonly text?: "student" | "pairs" | { readonly mixture: number };
   /** The loss can do with a teacher that has another tokenizer: signals aligned by bytes (`AlignedSignal`), ids that may be unmatched. */
   readonly acrossTokenizers?: boolean;
   /** Numbers that change with progress without changing the graph. */

@@ -126,6 +126,42 @@ describe("loadRunConfig", () => {
       "losses[0]",
     ],
     [
+      "two losses that are right for different texts",
+      [
+        ...SKD,
+        "losses=[{name: minillm, mix: 0.2}, {name: minillm, mix: 0}]",
+        "rollout.acceptance={mixture: 0.2}",
+        "rollout.studentSampling={temperature: 1}",
+        "rollout.teacherSampling={temperature: 1, topP: 1}",
+      ],
+      "losses[1]",
+    ],
+    [
+      "two losses of which one wants pairs",
+      [
+        ...SKD,
+        "rollout.kind=on-policy",
+        "losses=[{name: sampled-reverse-kl}, {name: dpkd, level: sequence}]",
+      ],
+      "losses[1]",
+    ],
+    [
+      "pairs that are cut apart",
+      [
+        ...SKD,
+        "rollout.kind=pairs",
+        "rollout.rows=8",
+        "training.minibatchSize=4",
+        "losses=[{name: dpkd, level: sequence}]",
+      ],
+      "losses[0]",
+    ],
+    [
+      "two losses that want samples of one teacher at different temperatures",
+      [...SKD, "losses=[{name: rs-kd, drawTemperature: 2}, {name: rs-kd}]"],
+      "losses.drawTemperature",
+    ],
+    [
       "an adaptive share without held-out answers",
       [...SKD, "rollout.kind=adaptive", "training.evaluateEvery=5"],
       "data.evaluation",
@@ -173,6 +209,12 @@ describe("loadRunConfig", () => {
     ["losses=[{name: forward-kl, weight: .nan}]", /losses\.0\.weight: give a finite number/],
     ["losses=[{name: forward-kl, weight: .inf}]", /losses\.0\.weight: give a finite number/],
     ["losses=[{name: forward-kl, tpoK: 3}]", /tpoK"; its options are .*topK.*weight/],
+    [
+      "losses=[{name: forward-kl}, {name: dpkd, level: sequence}]",
+      /losses\[1\] \(dpkd\) compares .* rollout\.kind skd writes no pairs; take pairs/,
+    ],
+    ["losses=[{name: forward-kl, teacher: big}]", /losses\[0\]\.teacher.*"big".*teachers/s],
+    ["losses=[{name: kl}]", /no loss "kl"; the names are .*forward-kl/],
     ["losses=[{name: forward-kl, topK: 0}]", /losses\[0\] \(forward-kl\).*topK/s],
     ["rollout.acceptance={rnak: 3}", /rollout\.acceptance: give one rule .*\{rank: K\}/],
   ] as const) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
 import {
   checkTeacherLimits,
@@ -8,7 +9,8 @@ import {
 } from "@tandem/student-trainer/teacher/check-limits.js";
 import type { TeacherDescription } from "@tandem/student-trainer/teacher/teacher-description.js";
 
-const ALL_PARTS = ["top", "lse", "taus", "token", "at", "moments", "draws", "dense", "hidden"];
+const OLD_PARTS = ["top", "lse", "taus", "token", "at", "moments", "draws", "dense", "hidden"];
+const ALL_PARTS = [...OLD_PARTS, "draw_weights"];
 
 /** What the check reads of a description. */
 function teacher(change: object = {}): TeacherDescription {
@@ -59,6 +61,12 @@ describe("checkTeacherLimits", () => {
       { limits: { maxDenseBytes: 3199 } },
       /3200 bytes of logits at once \(dense\), teacher "big" allows 3199/,
     ],
+    [
+      "weighted samples of a teacher that only draws",
+      plan({ name: "rs-kd", draws: 8, drawTemperature: 2 }),
+      { signalParts: OLD_PARTS },
+      /they need draw_weights of the signal/,
+    ],
     ["a longer text", plan({ name: "forward-kl" }, { longestRow: 51 }), {}, /51 positions/],
     [
       "longer blocks",
@@ -68,10 +76,14 @@ describe("checkTeacherLimits", () => {
     ],
   ] as const) {
     it(`refuses ${what}`, () => {
-      assert.throws(() => checkTeacherLimits(teacher(change), planned), {
-        code: "INVALID_ARGUMENT",
-        message,
-      });
+      assert.throws(
+        () => checkTeacherLimits(teacher(change), planned),
+        (error) =>
+          error instanceof TandemError &&
+          error.code === "INVALID_ARGUMENT" &&
+          error.field !== undefined &&
+          message.test(error.message),
+      );
     });
   }
 });
