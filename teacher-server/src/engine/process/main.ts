@@ -4,6 +4,7 @@ import { unreachable } from "@tandem/shared/errors/invariant.js";
 import { toEngineFailure } from "../engine-failure.js";
 import type { EngineSettings, FromEngine, ToEngine } from "../engine-messages.js";
 import type { EngineStep } from "../../scheduler/engine-step.js";
+import { goFirst } from "./go-first.js";
 import { loadModel, type LoadedModel } from "./loaded-model.js";
 
 if (process.send === undefined) {
@@ -12,6 +13,8 @@ if (process.send === undefined) {
     "this is the engine process of teacher-server; start teacher-server instead",
   );
 }
+
+goFirst();
 
 let model: LoadedModel | undefined;
 
@@ -57,7 +60,8 @@ async function receive(message: ToEngine): Promise<void> {
 }
 
 process.on("message", (message) => void receive(message as ToEngine));
-// A terminal's Ctrl-C reaches the whole process group; when this process ends is the server's decision.
+// A terminal's Ctrl-C and its end reach the whole process group; when this process ends is the server's decision.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
+process.on("SIGHUP", () => {});
 process.on("disconnect", () => process.exit(0));
