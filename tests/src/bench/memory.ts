@@ -1,15 +1,17 @@
-import { existsSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startLiveServer } from "../helpers/live-server.js";
 import { fuzzLoad } from "../helpers/load-fuzz.js";
+import { MemoryGroup } from "../helpers/memory-group.js";
 import { writeWideModel } from "../helpers/wide-model.js";
 
 const MIB = 2 ** 20;
 
 /** All kinds of work at once, in sizes up to the limits and beyond, against a server with --memory-limit: its largest memory, dead engines and lost
- * answers. `--limit-mib 1536 --rounds 10 --clients 12 --items 200 --vocabulary 32768`. `--cgroup /sys/fs/cgroup` (as root; of version 1:
- * /sys/fs/cgroup/memory) also lets the kernel enforce the limit. Ends with an error when a bound is broken. */
+ * answers. `--limit-mib 1536 --rounds 10 --clients 12 --items 200 --vocabulary 32768`. `--model DIR` takes a real model, whose work takes longer
+ * (`--clients 6 --items 6 --limit-mib 4096`); `--quantization`, `--context 512`, `--kv-mib 32`, `--prefix-mib 16`, `--batch-tokens 128` and `--threads 1`
+ * are its options. `--cgroup` (as root) also lets the kernel enforce the limit. Ends with an error when a bound is broken. */
 export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({
     args,
@@ -20,23 +22,37 @@ export async function run(args: string[]): Promise<object> {
       items: { type: "string", default: "200" },
       vocabulary: { type: "string", default: "32768" },
       seed: { type: "string", default: "1" },
-      cgroup: { type: "string" },
+      model: { type: "string" },
+      quantization: { type: "string", default: "none" },
+      context: { type: "string", default: "512" },
+      "kv-mib": { type: "string", default: "32" },
+      "prefix-mib": { type: "string", default: "16" },
+      "batch-tokens": { type: "string", default: "128" },
+      threads: { type: "string", default: "1" },
+      cgroup: { type: "boolean", default: false },
     },
     strict: false,
   });
   const limitBytes = Number(values["limit-mib"]) * MIB;
-  const vocabSize = Number(values.vocabulary);
-  const contextLength = 512;
-  const model = await writeWideModel({ vocabSize, contextLength });
-  const cap = typeof values.cgroup === "string" ? new Cap(values.cgroup, limitBytes) : undefined;
-  cap?.enter();
+  const contextLength = Number(values.context);
+  const given = typeof values.model === "string" ? values.model : undefined;
+  const vocabSize = given === undefined ? Number(values.vocabulary) : vocabularyOf(given);
+  const model = given ?? (await writeWideModel({ vocabSize, contextLength }));
+  const group = values.cgroup === true ? new MemoryGroup(limitBytes) : undefined;
+  const options = {
+    "memory-limit": limitBytes,
+    "kv-cache-memory-bytes": Number(values["kv-mib"]) * MIB,
+    "prefix-cache-memory-bytes": Number(values["prefix-mib"]) * MIB,
+    "max-num-batched-tokens": values["batch-tokens"],
+    "max-model-len": contextLength,
+    quantization: values.quantization,
+    threads: values.threads,
+  };
   const server = await startLiveServer({
     model,
-    args: `--memory-limit ${limitBytes} --kv-cache-memory-bytes ${32 * MIB} --prefix-cache-memory-bytes ${16 * MIB} --max-num-batched-tokens 128`.split(
-      " ",
-    ),
+    args: Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+    ...(group && { group }),
   });
-  cap?.leave();
   const rounds: object[] = [];
   try {
     for (let round = 0; round < Number(values.rounds); round++) {
@@ -56,37 +72,15 @@ export async function run(args: string[]): Promise<object> {
     }
   } finally {
     await server.stop();
-    cap?.remove();
-    rmSync(model, { recursive: true });
+    group?.remove();
+    if (given === undefined) rmSync(model, { recursive: true });
   }
-  return { limitMiB: limitBytes / MIB, rounds };
+  return { limitMiB: limitBytes / MIB, kernel: group !== undefined, rounds };
 }
 
-/** A control group with a memory limit; processes started between `enter` and `leave` stay in it. */
-class Cap {
-  readonly #parent: string;
-  readonly #dir: string;
-
-  constructor(parent: string, limitBytes: number) {
-    this.#parent = parent;
-    this.#dir = join(parent, `tandem-bench-${process.pid}`);
-    mkdirSync(this.#dir);
-    const limit = ["memory.max", "memory.limit_in_bytes"].find((name) =>
-      existsSync(join(this.#dir, name)),
-    );
-    if (limit === undefined) throw new Error(`${parent} has no memory controller`);
-    writeFileSync(join(this.#dir, limit), String(limitBytes));
-  }
-
-  enter(): void {
-    writeFileSync(join(this.#dir, "cgroup.procs"), String(process.pid));
-  }
-
-  leave(): void {
-    writeFileSync(join(this.#parent, "cgroup.procs"), String(process.pid));
-  }
-
-  remove(): void {
-    rmdirSync(this.#dir);
-  }
+function vocabularyOf(model: string): number {
+  const config = JSON.parse(readFileSync(join(model, "config.json"), "utf8")) as {
+    readonly vocab_size: number;
+  };
+  return config.vocab_size;
 }

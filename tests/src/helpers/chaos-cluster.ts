@@ -4,8 +4,9 @@ import { unreachable } from "@tandem/shared/errors/invariant.js";
 
 import { startChaosProxy, type ChaosProxy } from "./chaos-proxy.js";
 import { startLiveServer, type LiveServer } from "./live-server.js";
+import { MemoryGroup } from "./memory-group.js";
 
-/** What is done to one replica, in the middle of its work. `kill` as the kernel does it for want of memory; `drain` as a rolling change does it. */
+/** What is done to one replica, in the middle of its work. `drain` as a rolling change does it. */
 export const FAULTS = [
   "kill",
   "drain",
@@ -18,12 +19,14 @@ export const FAULTS = [
   "fast",
 ] as const;
 
-export type Fault = (typeof FAULTS)[number];
+/** Besides, with `memoryLimitBytes`: the kernel kills its engine for want of memory. */
+export type Fault = (typeof FAULTS)[number] | "out-of-memory";
 
 interface Member {
   server: LiveServer;
+  readonly group: MemoryGroup | undefined;
   readonly proxy: ChaosProxy;
-  /** Until the server is back; faults of the process wait for it. */
+  /** Until the server is back or has its memory back; faults of the process wait for it. */
   comeback: Promise<void> | undefined;
 }
 
@@ -49,13 +52,17 @@ export class ChaosCluster {
     readonly replicas: number;
     readonly random: () => number;
     readonly args?: readonly string[];
+    /** Of each replica, enforced by the kernel; see MemoryGroup. */
+    readonly memoryLimitBytes?: number | undefined;
   }): Promise<ChaosCluster> {
-    const { model, replicas, random, args = [] } = options;
+    const { model, replicas, random, args = [], memoryLimitBytes } = options;
     const members = await Promise.all(
       Array.from({ length: replicas }, async (): Promise<Member> => {
-        const server = await startLiveServer({ model, args });
+        const group =
+          memoryLimitBytes === undefined ? undefined : new MemoryGroup(memoryLimitBytes);
+        const server = await startLiveServer({ model, args, ...(group && { group }) });
         const proxy = await startChaosProxy({ target: server.grpcAddress, random });
-        return { server, proxy, comeback: undefined };
+        return { server, group, proxy, comeback: undefined };
       }),
     );
     return new ChaosCluster(model, args, members);
@@ -94,6 +101,9 @@ export class ChaosCluster {
       case "abort-engine":
         process.kill(server.enginePid(), "SIGABRT");
         break;
+      case "out-of-memory":
+        this.#exhaust(member);
+        break;
       case "cut":
         proxy.cut();
         break;
@@ -121,7 +131,19 @@ export class ChaosCluster {
       while (member.comeback !== undefined) await member.comeback;
       await member.proxy.close();
       await member.server.stop();
+      member.group?.remove();
     }
+  }
+
+  #exhaust(member: Member): void {
+    const { group, server } = member;
+    if (group === undefined) throw new Error("out-of-memory wants memoryLimitBytes");
+    member.comeback = group.exhaust().then(async () => {
+      // So that next time, too, there is an engine to be killed.
+      do await delay(50);
+      while (!(await fetch(`http://${server.httpAddress}/readyz`)).ok);
+      member.comeback = undefined;
+    });
   }
 
   #restart(member: Member, signal: NodeJS.Signals): void {
@@ -133,7 +155,8 @@ export class ChaosCluster {
       // A node takes a moment to be scheduled again.
       await delay(50);
       const args = [...this.#args, "--port", port];
-      member.server = await startLiveServer({ model: this.#model, args });
+      const { group } = member;
+      member.server = await startLiveServer({ model: this.#model, args, ...(group && { group }) });
       member.comeback = undefined;
     });
   }

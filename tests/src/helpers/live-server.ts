@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { credentials, type ChannelCredentials } from "@grpc/grpc-js";
 import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
 import type { TeacherClient } from "@tandem/proto/gen/tandem/v1/Teacher.js";
+import type { MemoryGroup } from "./memory-group.js";
 
 /** Not the user's; goes when the tests of the file have ended. */
 const CACHE_DIR = mkdtempSync(join(tmpdir(), "tandem-cache-"));
@@ -29,6 +30,8 @@ export interface LiveServerOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Of `client`; plain text by default. */
   readonly credentials?: ChannelCredentials;
+  /** In which it and its engine run. */
+  readonly group?: MemoryGroup;
 }
 
 export interface LiveServer {
@@ -66,7 +69,9 @@ export async function startLiveServer(options: LiveServerOptions): Promise<LiveS
     "0",
     ...(options.args ?? []),
   ];
-  const child = spawn(process.execPath, [BIN, ...args], {
+  const line = [process.execPath, BIN, ...args];
+  const [command = "", ...rest] = options.group?.wrap(line) ?? line;
+  const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...environment, ...options.env },
   });
