@@ -66,6 +66,7 @@ async function serve(config: ServerConfig): Promise<void> {
     process.on("SIGINT", onSignal);
   });
   const started = startServer(config, logger);
+  reloadOnHangup(config, started);
   const first = await Promise.race([started, interrupted]);
   // Interrupted while loading: nobody is served yet.
   if (typeof first === "string") process.exit(first === "SIGINT" ? EXIT_INTERRUPTED : 0);
@@ -87,6 +88,18 @@ async function serve(config: ServerConfig): Promise<void> {
   await first.shutdown();
   logger.info({ event: "server.stopped" }, "stopped");
   process.exit(signal === "SIGINT" ? EXIT_INTERRUPTED : 0);
+}
+
+/** SIGHUP: what daemons are told after a file of theirs was replaced. Without such files it ends the program, as the end of a terminal does. */
+function reloadOnHangup(config: ServerConfig, started: Promise<RunningServer>): void {
+  if (config.sslCertfile === "" && config.authFile === "") return;
+  process.on("SIGHUP", () => {
+    started.then(
+      (server) => server.reloadCredentials(),
+      // Nothing was started.
+      () => {},
+    );
+  });
 }
 
 /** Nothing for float32. */

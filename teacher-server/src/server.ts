@@ -35,6 +35,8 @@ export interface RunningServer {
   /** Precision of the model, and how far it lies from float32. */
   readonly dtype: string;
   readonly divergence: Divergence | undefined;
+  /** Reads the files of certificates and clients now. */
+  readonly reloadCredentials: () => void;
   /** Refuses new work, finishes what is in flight within the configured time, and closes everything. */
   readonly shutdown: () => Promise<void>;
 }
@@ -165,6 +167,10 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     modelName,
     dtype: description.dtype,
     divergence: description.divergence,
+    reloadCredentials: () => {
+      tls?.reload();
+      gate.reload();
+    },
     shutdown: async () => {
       service.startDraining();
       grpc.setServing(false);

@@ -61,6 +61,11 @@ export class Gate {
     );
   }
 
+  /** Reads the file of clients now, if there is one. */
+  reload(): void {
+    this.#watched?.takeForChanged();
+  }
+
   close(): void {
     this.#watched?.close();
   }

@@ -37,6 +37,11 @@ export class TlsSource {
     this.#listeners.add(listener);
   }
 
+  /** Reads the files now. */
+  reload(): void {
+    this.#watched.takeForChanged();
+  }
+
   close(): void {
     this.#watched.close();
     this.#listeners.clear();

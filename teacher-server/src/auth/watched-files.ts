@@ -16,14 +16,14 @@ export class WatchedFiles {
   constructor(options: WatchedFilesOptions) {
     this.#options = options;
     this.#seen = this.#stamp();
-    this.#timer = setInterval(() => this.check(), options.intervalMs).unref();
+    this.#timer = setInterval(() => {
+      if (this.#stamp() !== this.#seen) this.takeForChanged();
+    }, options.intervalMs).unref();
   }
 
-  /** Looks now. */
-  check(): void {
-    const stamp = this.#stamp();
-    if (stamp === this.#seen) return;
-    this.#seen = stamp;
+  /** Tells now, whatever their times say. */
+  takeForChanged(): void {
+    this.#seen = this.#stamp();
     this.#options.onChange();
   }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:https";
 import { tmpdir } from "node:os";
@@ -129,6 +130,52 @@ describe("TLS", { timeout: 120_000 }, () => {
     await until(() => failures() > seen);
     assert.equal(await subjectOf(server.grpcAddress, "h2"), "server-next");
     await stream.finish();
+  });
+});
+
+describe("SIGHUP", { timeout: 60_000 }, () => {
+  it("takes over new certificates and clients at once, long before they would be looked at", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "tandem-hangup-"));
+    const path = (name: string) => join(dir, name);
+    const clients = (secret: string) => {
+      const tokenSha256 = [createHash("sha256").update(secret).digest("hex")];
+      writeFileSync(
+        path("clients.json"),
+        JSON.stringify({ clients: [{ name: "a", tokenSha256 }] }),
+      );
+    };
+    copyFileSync(tlsFile("server.pem"), path("cert.pem"));
+    copyFileSync(tlsFile("server.key"), path("key.pem"));
+    clients("old");
+    const files = { certfile: "cert.pem", keyfile: "key.pem" };
+    const server = await startLiveServer({
+      model: MODEL,
+      args: [
+        ...Object.entries(files).flatMap(([flag, name]) => [`--ssl-${flag}`, path(name)]),
+        "--auth-file",
+        path("clients.json"),
+        "--credentials-reload-ms",
+        "600000",
+      ],
+    });
+    try {
+      const tls = { caFile: tlsFile("authority.pem") };
+      copyFileSync(tlsFile("server-next.pem"), path("cert.pem"));
+      copyFileSync(tlsFile("server-next.key"), path("key.pem"));
+      clients("new");
+      (await connectTeacher(server, { tls, token: "old" })).close();
+      assert.equal(await subjectOf(server.grpcAddress, "h2"), "server");
+      server.process.kill("SIGHUP");
+      await until(async () => (await subjectOf(server.grpcAddress, "h2")) === "server-next");
+      assert.equal(await subjectOf(server.httpAddress, "http/1.1"), "server-next");
+      (await connectTeacher(server, { tls, token: "new" })).close();
+      await assert.rejects(connectTeacher(server, { tls, token: "old" }, REFUSED_MS), {
+        code: "UNAUTHENTICATED",
+      });
+    } finally {
+      assert.equal(await server.stop(), 0);
+      rmSync(dir, { recursive: true });
+    }
   });
 });
 
