@@ -4,10 +4,9 @@ import { after, before, describe, it } from "node:test";
 
 import { parse } from "yaml";
 
+import { everythingHappens } from "../../helpers/everything-happens.js";
 import { fixtureModel, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
 import { inRepository } from "../../helpers/repository.js";
-import { soak } from "../../helpers/soak.js";
-import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
 import { promqlNames } from "./promql.js";
 
 interface Panel {
@@ -37,21 +36,7 @@ describe("dashboard and alerts", { timeout: 60_000 }, () => {
       model: fixtureModel("llama-tied"),
       args: ["--store-memory-bytes", "1000000"],
     });
-    // Everything that can happen happens, so that every series with labels exists.
-    await soak({ server, seconds: 2, clients: 4, sampleEverySeconds: 1 });
-    const stream = new TeacherStream(server.client.score());
-    stream.send({ items: [{ id: 1, tokens: u32([1, 2]), from: 9, signal: { topK: 1 } }] });
-    await stream.next();
-    await stream.finish();
-    const reopened = new TeacherStream(server.client.interleave());
-    reopened.send({
-      opens: [
-        { sequence: 1, prompt: u32([1]), response: u32([2]), maxResponse: 9, rule: { rank: 9 } },
-      ],
-      drafts: [{ sequence: 1, start: 1, tokens: u32([3]) }],
-    });
-    await reopened.next();
-    await reopened.finish();
+    await everythingHappens(server, 2);
     const page = await (await fetch(`http://${server.httpAddress}/metrics`)).text();
     for (const line of page.split("\n")) {
       const [, type] = /^# TYPE (\S+)/.exec(line) ?? [];

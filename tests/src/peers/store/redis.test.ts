@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import type { ScoreItem } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
+import { freePort } from "../../helpers/free-port.js";
 import { fixtureModel, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
 import { scoreOverWire } from "../../helpers/score-over-wire.js";
 import { u32 } from "../../helpers/teacher-stream.js";
@@ -110,13 +110,4 @@ async function startRedis(dir: string, port: number): Promise<ChildProcess> {
   await client.ping();
   await client.quit();
   return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
