@@ -3,6 +3,8 @@ import type { Draft__Output } from "@tandem/proto/gen/tandem/v1/Draft.js";
 import type { InterleaveRequest__Output } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
 import type { InterleaveResponse } from "@tandem/proto/gen/tandem/v1/InterleaveResponse.js";
 import type { Open__Output } from "@tandem/proto/gen/tandem/v1/Open.js";
+import type { ScoreRequest__Output } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
+import type { ScoreResponse } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
 import { loadTeacherProto } from "@tandem/proto/load-teacher-proto.js";
 import { uniformAt } from "@tandem/shared/numeric/philox.js";
 import { sampleRow } from "@tandem/shared/sampling/sample-row.js";
@@ -22,6 +24,8 @@ export interface Script {
     number,
     "UNAVAILABLE" | "NOT_FOUND" | "RESOURCE_EXHAUSTED" | "INVALID_ARGUMENT"
   >;
+  /** Answer every score RESOURCE_EXHAUSTED, without a time to come again. */
+  readonly refuseScores?: boolean;
   readonly weightsDigest?: string;
 }
 
@@ -41,6 +45,7 @@ export interface ScriptedTeacher {
     drafts: number;
     stales: number;
     computed: number;
+    scores: number;
   };
   close(): Promise<void>;
 }
@@ -51,7 +56,7 @@ export async function startScriptedTeacher(
   script: Script = {},
   port = 0,
 ): Promise<ScriptedTeacher> {
-  const counts = { streams: 0, opens: 0, drafts: 0, stales: 0, computed: 0 };
+  const counts = { streams: 0, opens: 0, drafts: 0, stales: 0, computed: 0, scores: 0 };
   const server = new Server();
   const notScripted = () => {
     throw new Error("not scripted");
@@ -68,7 +73,7 @@ export async function startScriptedTeacher(
         contextLength: 1000,
       }),
     Interleave: (call: Stream) => serve(call, script, counts),
-    Score: notScripted,
+    Score: script.refuseScores === true ? refuseScores(counts) : notScripted,
     Generate: notScripted,
   });
   const bound = await new Promise<number>((resolve, reject) =>
@@ -82,6 +87,18 @@ export async function startScriptedTeacher(
     async close() {
       server.forceShutdown();
     },
+  };
+}
+
+function refuseScores(counts: ScriptedTeacher["counts"]) {
+  return (call: ServerDuplexStream<ScoreRequest__Output, ScoreResponse>) => {
+    call.on("error", () => undefined);
+    call.on("end", () => call.end());
+    call.on("data", ({ items }: ScoreRequest__Output) => {
+      counts.scores += items.length;
+      const code = "ERROR_CODE_RESOURCE_EXHAUSTED" as const;
+      call.write({ errors: items.map(({ id }) => ({ id, code, reason: "scripted" })) });
+    });
   };
 }
 

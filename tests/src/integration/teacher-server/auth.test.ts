@@ -31,6 +31,8 @@ const CLIENTS: ClientFile = [
     tokenSha256: [sha256("s-secret")],
     quota: { tokensPerSecond: 0.01, streams: 1 },
   },
+  { name: "rare", tokenSha256: [sha256("r-secret")], quota: { requestsPerSecond: 0.01 } },
+  { name: "thin", tokenSha256: [sha256("b-secret")], quota: { bytesPerSecond: 500 } },
   { name: "single", tokenSha256: [sha256("1-secret")], quota: { sequences: 1 } },
 ];
 
@@ -139,6 +141,25 @@ describe("a server with a file of clients", { timeout: 120_000 }, () => {
     await again.finish();
   });
 
+  for (const [secret, quota] of [
+    ["r-secret", "requestsPerSecond"],
+    ["b-secret", "bytesPerSecond"],
+  ] as const) {
+    it(`holds a client to its ${quota}`, async () => {
+      const stream = score(secret);
+      // 260 bytes there and 23 kB back: 45 s at 500 a second.
+      const signal = { dense: "DENSE_TYPE_F32" as const };
+      stream.send({ items: [{ id: 1, tokens: u32(Array(60).fill(7)), from: 1, signal }] });
+      assert.equal((await stream.next())?.results[0]?.id, 1);
+      stream.send(item(2));
+      const [error] = (await stream.next())?.errors ?? [];
+      assert.equal(error?.code, "ERROR_CODE_RESOURCE_EXHAUSTED");
+      assert.equal(error?.field, `quota.${quota}`);
+      assert.ok((error?.retryDelayMs ?? 0) > 0);
+      await stream.finish();
+    });
+  }
+
   it("limits the sequences a client has open", async () => {
     const stream = new TeacherStream(server.client.interleave(bearer("1-secret")));
     const opens = [1, 2].map((sequence) => ({ sequence, prompt: u32([1]), maxResponse: 2 }));
@@ -228,5 +249,19 @@ describe("a server with a token in its environment", { timeout: 60_000 }, () => 
     });
     await server.stop();
     rmSync(dir, { recursive: true });
+  });
+
+  it("answers health only to them where it is told so", async () => {
+    const server = await startLiveServer({
+      model: MODEL,
+      args: ["--health-without-token", "off"],
+      env: { TANDEM_TEACHER_TOKEN: "e-secret" },
+    });
+    const health = healthClient(server.grpcAddress);
+    await assert.rejects(check(health, ""), { code: status.UNAUTHENTICATED });
+    health.close();
+    // Probes of a container cannot send one.
+    assert.equal((await fetch(`http://${server.httpAddress}/readyz`)).status, 200);
+    await server.stop();
   });
 });

@@ -103,6 +103,7 @@ function difference(
     drafts: now.drafts - then.drafts,
     stales: now.stales - then.stales,
     computed: now.computed - then.computed,
+    scores: 0,
   };
 }
 
