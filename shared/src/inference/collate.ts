@@ -37,10 +37,17 @@ const FREE_WIDTH = 16;
 
 /** Bytes of attention scores [R,H,L,S] that one run may hold. */
 const SCORE_BYTES = 256 << 20;
+/** Shorter chunks would cost more than they save, however long the slot is. */
+const LEAST_CHUNK = 64;
+
+/** Bytes of attention scores that one run holds at most, with slots of so many positions. */
+export function mostScoreBytes(heads: number, slotLength: number): number {
+  return Math.max(SCORE_BYTES, 4 * heads * LEAST_CHUNK * slotLength);
+}
 
 /** Cuts a row into chunks so that the attention scores of one alone stay under the budget; results do not depend on the cuts. */
 export function cutIntoPieces(row: Piece, heads: number): Piece[] {
-  const chunk = Math.max(64, Math.floor(SCORE_BYTES / (4 * heads * row.slotLength)));
+  const chunk = Math.max(LEAST_CHUNK, Math.floor(SCORE_BYTES / (4 * heads * row.slotLength)));
   const pieces: Piece[] = [];
   for (let begin = 0; begin < row.tokens.length; begin += chunk) {
     pieces.push({

@@ -1,3 +1,4 @@
+import { mostScoreBytes } from "@tandem/shared/inference/collate.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { EngineDescription } from "../engine/engine-messages.js";
 
@@ -13,7 +14,15 @@ export interface MemoryFacts {
   readonly maxTaus: number;
   readonly engine: Pick<
     EngineDescription,
-    "rssBytes" | "vocabSize" | "contextLength" | "heads" | "hiddenSize" | "intermediateSize"
+    | "rssBytes"
+    | "vocabSize"
+    | "contextLength"
+    | "heads"
+    | "hiddenSize"
+    | "intermediateSize"
+    | "layers"
+    | "kvHeads"
+    | "headDim"
   >;
 }
 
@@ -23,8 +32,7 @@ const MIB = 2 ** 20;
  * doubles as it grows); here the message as it arrives, its parts, and what gRPC makes of them. */
 const COPIES = 8;
 
-/** Budgets of shared/inference: scores of one attention, and one run of the head. */
-const SCORE_BYTES = 256 * MIB;
+/** Budget of shared/inference for one run of the head. */
 const HEAD_BYTES = 256 * MIB;
 /** The native allocator keeps what it once had, in pieces that do not always fit again. */
 const FRAGMENTATION = 1.5;
@@ -55,11 +63,18 @@ export function planRequestBytes(facts: MemoryFacts): number {
   return Math.min(MOST_REQUEST_BYTES, Math.max(LEAST_REQUEST_BYTES, room));
 }
 
-/** What a forward pass of the largest size takes while it runs: activations, attention scores and their softmax, a chunk of the head. */
+/** What a forward pass of the largest size takes while it runs: activations, the keys and values that it adds, attention scores and their softmax,
+ * a chunk of the head. */
 function workspaceBytes({ engine, maxBatchTokens, maxTaus }: MemoryFacts): number {
   const { heads, contextLength, hiddenSize, intermediateSize, vocabSize } = engine;
-  const activations = 4 * maxBatchTokens * (12 * hiddenSize + 4 * intermediateSize);
-  const scores = 2 * Math.min(SCORE_BYTES, 4 * heads * contextLength * 4 * maxBatchTokens);
+  const { layers, kvHeads, headDim } = engine;
+  const activations = 12 * hiddenSize + 4 * intermediateSize;
+  const added = 2 * layers * kvHeads * headDim;
+  const states = 4 * maxBatchTokens * (activations + added);
+  const scores = Math.min(
+    mostScoreBytes(heads, contextLength),
+    4 * heads * contextLength * 4 * maxBatchTokens,
+  );
   const head = Math.min(HEAD_BYTES, 256 * 4 * vocabSize * (3 + 3 * maxTaus));
-  return activations + scores + head;
+  return states + 2 * scores + head;
 }

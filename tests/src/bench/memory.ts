@@ -10,7 +10,7 @@ const MIB = 2 ** 20;
 
 /** All kinds of work at once, in sizes up to the limits and beyond, against a server with --memory-limit: its largest memory, dead engines and lost
  * answers. `--limit-mib 1536 --rounds 10 --clients 12 --items 200 --vocabulary 32768`. `--model DIR` takes a real model, whose work takes longer
- * (`--clients 6 --items 6 --limit-mib 4096`); `--quantization`, `--context 512`, `--kv-mib 32`, `--prefix-mib 16`, `--batch-tokens 128` and `--threads 1`
+ * (`--clients 6 --items 6 --limit-mib 4096`); `--quantization`, `--cache-dir`, `--context 512`, `--kv-mib 32`, `--prefix-mib 16`, `--batch-tokens 128` and `--threads 1`
  * are its options. `--cgroup` (as root) also lets the kernel enforce the limit. Ends with an error when a bound is broken. */
 export async function run(args: string[]): Promise<object> {
   const { values } = parseArgs({
@@ -24,6 +24,7 @@ export async function run(args: string[]): Promise<object> {
       seed: { type: "string", default: "1" },
       model: { type: "string" },
       quantization: { type: "string", default: "none" },
+      "cache-dir": { type: "string", default: "" },
       context: { type: "string", default: "512" },
       "kv-mib": { type: "string", default: "32" },
       "prefix-mib": { type: "string", default: "16" },
@@ -50,7 +51,10 @@ export async function run(args: string[]): Promise<object> {
   };
   const server = await startLiveServer({
     model,
-    args: Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+    args: [
+      ...Object.entries(options).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+      ...(values["cache-dir"] === "" ? [] : ["--cache-dir", String(values["cache-dir"])]),
+    ],
     ...(group && { group }),
   });
   const rounds: object[] = [];

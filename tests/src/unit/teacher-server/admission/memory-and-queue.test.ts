@@ -150,17 +150,29 @@ describe("planRequestBytes", () => {
       heads: 9,
       hiddenSize: 576,
       intermediateSize: 1536,
+      layers: 30,
+      kvHeads: 3,
+      headDim: 64,
     },
   };
 
   it("leaves to items what model, caches and a step do not take", () => {
-    // 2048 - 100 - 700 - 1.5 · 400 - 1.5 · (25.5 activations + 2 · 144 scores + 256 head) < 0: too small.
+    // 2048 - 100 - 700 - 1.5 · 400 - 1.5 · (25.5 activations + 22.5 keys and values + 2 · 144 scores + 256 head) < 0: too small.
     const error = refusal(() => planRequestBytes(facts));
     assert.equal(error.code, "FAILED_PRECONDITION");
     const enough = planRequestBytes({ ...facts, limitBytes: error.limit ?? 0 });
     assert.ok(enough >= 4 * MIB && enough < 4.1 * MIB);
     const more = planRequestBytes({ ...facts, limitBytes: (error.limit ?? 0) + 800 * MIB });
     assert.ok(Math.abs(more - enough - 100 * MIB) <= 1, "an eighth of what is added");
+  });
+
+  it("sets aside the scores of the shortest chunk, which many heads and a long context make larger than their budget", () => {
+    // 64 positions · 32 heads · 131,072 · 4 bytes = 1 GiB, and their softmax, with what the allocator keeps: 1.5 · 2 GiB. A context of 2048: 1.5 · 512 MiB.
+    const needed = (contextLength: number) =>
+      refusal(() =>
+        planRequestBytes({ ...facts, engine: { ...facts.engine, heads: 32, contextLength } }),
+      ).limit ?? 0;
+    assert.equal(needed(131_072) - needed(2048), 1.5 * (2048 - 512) * MIB);
   });
 
   it("takes the machine's size where no limit is given, and never fails then", () => {
