@@ -11,6 +11,7 @@ import type { ServerConfig } from "./cli/server-config.js";
 import { EngineClient } from "./engine/engine-client.js";
 import type { Divergence, EngineDescription } from "./engine/engine-messages.js";
 import { defaultCacheDir } from "./engine/default-cache-dir.js";
+import { residentBytes } from "./engine/resident-bytes.js";
 import { AuditLog } from "./grpc/audit-log.js";
 import { createAuthenticator } from "./grpc/authenticate.js";
 import { CallRegistry } from "./grpc/call-registry.js";
@@ -231,6 +232,7 @@ function createMetrics(sources: () => MetricSources): Metrics {
     queuedPositions: () => sources().service.admission?.queuedPositions ?? 0,
     engineRestarts: () => sources().engine.restarts,
     engineUp: () => sources().engine.up,
+    engineBytes: () => residentBytes(sources().engine.pid),
   });
 }
 

@@ -28,6 +28,7 @@ export interface GaugeSources {
   readonly queuedPositions: () => number;
   readonly engineRestarts: () => number;
   readonly engineUp: () => boolean;
+  readonly engineBytes: () => number;
 }
 
 /** Every metric of the server, in one place. Base units; labels from closed sets only. */
@@ -211,6 +212,11 @@ export class Metrics {
     );
     this.#scraped("teacher_engine_up", "1 while the engine process computes.", () =>
       sources.engineUp() ? 1 : 0,
+    );
+    this.#scraped(
+      "teacher_engine_resident_memory_bytes",
+      "Memory of the engine process: weights, KV caches and one step.",
+      sources.engineBytes,
     );
   }
 
