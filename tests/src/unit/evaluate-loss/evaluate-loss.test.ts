@@ -87,6 +87,7 @@ describe("listLosses", () => {
       Object.fromEntries(named(name).options.map((option) => [option.name, option.default]));
     assert.deepEqual(defaults("generalized-jsd"), {
       topK: 64,
+      topPMass: 1,
       dense: false,
       temperature: 1,
       beta: 0.5,
