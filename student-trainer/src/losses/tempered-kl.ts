@@ -1,5 +1,5 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import { klFromTeacher, lawsOf, total } from "./atoms.js";
+import { bounded, klFromTeacher, lawsOf, total } from "./atoms.js";
 import type { TemperaturePair } from "./equal-sharpness.js";
 
 export interface TemperedKlOptions {
@@ -25,7 +25,7 @@ export function temperedKl<T extends Tensor>(
   const possible = ops.maximum(u, ops.scalar(-1e30));
   const p = ops.exp(laws.teacher);
   const gap = ops.sub(ops.exp(laws.student), p);
-  const ratio = ops.sub(ops.maximum(laws.teacher, ops.scalar(-1e30)), laws.student);
+  const ratio = ops.sub(bounded(ops, laws.teacher), laws.student); // log(p/q)
   const excess = ops.sub(ratio, ops.unsqueeze(ops.stopGradient(value), 1));
   const byA = total(ops, ops.mul(ops.mul(p, excess), possible));
   const byB = total(ops, ops.mul(gap, v));
