@@ -192,6 +192,8 @@ export class TeacherService {
     const scheduler = new Scheduler(
       {
         maxBatchTokens: config.maxNumBatchedTokens,
+        // A draft of low priority must fit in too, or it would never be computed.
+        maxTokensBesideDrafts: Math.max(config.maxTokensBesideDrafts, config.maxDraftTokens),
         maxRows: config.maxNumSeqs,
         maxWaitMs: config.maxWaitMs,
         quantum: QUANTUM,

@@ -113,6 +113,14 @@ export const serverConfigSchema = z.strictObject({
   maxDraftTokens: z.number().int().min(1).default(64).describe("drafts per block"),
   maxSequences: z.number().int().min(1).default(1024).describe("open sequences per stream"),
   maxItemsInFlight: z.number().int().min(1).default(4096).describe("unanswered items per stream"),
+  maxTokensBesideDrafts: z
+    .number()
+    .int()
+    .min(1)
+    .default(128)
+    .describe(
+      "of these for less urgent work at most, while drafts come in: verdicts stay quick, scoring goes on in smaller passes",
+    ),
   maxWaitMs: z
     .number()
     .min(0)

@@ -11,16 +11,20 @@ import {
 import type { KvPool } from "../sessions/kv-pool.js";
 import type { BlockSave, PrefixMatch, PrefixTree } from "../sessions/prefix-tree.js";
 import { dealTokens, Round, type DealBudget } from "./deal-tokens.js";
+import { DraftWatch } from "./draft-watch.js";
 import { JobQueues, type Candidates } from "./job-queues.js";
-import type { Job, JobUsage, Priority } from "./job.js";
+import type { Job, JobUsage } from "./job.js";
 import { QueuedJob } from "./queued-job.js";
 import { shareQuanta } from "./share-quanta.js";
 import { sliceHead } from "./slice-head.js";
+import { FIRST_BULK_TIER, tierOf } from "./tier-of.js";
 import { TwinTable } from "./twin-table.js";
 
 export interface SchedulerOptions {
   /** Positions per step at most. */
   readonly maxBatchTokens: number;
+  /** Positions per step at most of work that is less urgent than drafts, while drafts come in. */
+  readonly maxTokensBesideDrafts: number;
   /** Rows per step at most. */
   readonly maxRows: number;
   /** Jobs that have waited this long get a part of each step whatever is more urgent. */
@@ -48,8 +52,6 @@ export interface JobProgress {
   readonly answer?: readonly EncodedFrame[];
 }
 
-const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
-
 /** Part of a step that is kept for those who have waited too long behind more urgent ones. */
 const LATE_PART = 1 / 8;
 /** Their round robin among those of the tiers. */
@@ -73,7 +75,8 @@ interface Dealing {
 /** Decides what the next forward pass computes. `plan` and `apply` are the whole contract with the engine: no clock, no model, no promise.
  *
  * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: by priority, within one what is filled ahead behind
- * what somebody waits for; but an eighth of each step goes first to those who have waited longer than `maxWaitMs`. Between owners deficit round
+ * what somebody waits for; but an eighth of each step goes first to those who have waited longer than `maxWaitMs`. While drafts come in, less urgent
+ * work gets `maxTokensBesideDrafts` of a step at most: a verdict waits for the step that is computed and for its own. Between owners deficit round
  * robin by weight; of one stream's jobs those first that need fewer steps.
  *
  * A sequence that begins like one before takes over its keys and values; while another job computes them, it waits for that job. Of
@@ -90,6 +93,7 @@ export class Scheduler {
   readonly #rounds = new Map<number, Round>();
   readonly #paused = new Set<number>();
   readonly #twins = new TwinTable();
+  readonly #drafts = new DraftWatch();
   #inFlight: readonly PlannedRow[] | undefined;
   #sharedPositions = 0;
   #coalesced = 0;
@@ -151,6 +155,7 @@ export class Scheduler {
     const queued = new QueuedJob(job);
     this.#jobs.set(job.id, queued);
     this.#queues.add(queued);
+    this.#drafts.note(job);
     if (job.deadlineMs < Infinity) this.#timed.add(queued);
     this.#twins.add(queued);
     if (!this.#paused.has(job.client)) this.#pool.setPinned(job.cache, true);
@@ -285,12 +290,22 @@ export class Scheduler {
     const { maxBatchTokens: tokens, maxRows: rows, maxWaitMs } = this.#options;
     const isPaused = (client: number) => this.#paused.has(client);
     const late = this.#queues.late(now - maxWaitMs, isPaused);
-    const kept = late.jobs.length === 0 ? { tokens: 0, rows: 0 } : partOf({ tokens, rows });
+    let bulk = this.#drafts.isActive(now) ? this.#options.maxTokensBesideDrafts : tokens;
+    const kept = late.jobs.length === 0 ? { tokens: 0, rows: 0 } : partOf({ tokens, rows }, bulk);
     const rest = { tokens: tokens - kept.tokens, rows: rows - kept.rows };
+    bulk -= kept.tokens;
     deal(LATE, late, kept);
+    bulk += kept.tokens;
     const budget = { tokens: rest.tokens + kept.tokens, rows: rest.rows + kept.rows };
     for (const tier of this.#queues.tiers()) {
-      if (budget.tokens > 0) deal(tier, this.#queues.next(tier, isPaused), budget);
+      const most = tier < FIRST_BULK_TIER ? budget.tokens : Math.min(budget.tokens, bulk);
+      if (most <= 0) continue;
+      const own = { tokens: most, rows: budget.rows };
+      deal(tier, this.#queues.next(tier, isPaused), own);
+      const taken = most - own.tokens;
+      budget.tokens -= taken;
+      budget.rows = own.rows;
+      if (tier >= FIRST_BULK_TIER) bulk -= taken;
     }
     return [...dealing.grants].map(([queued, { past, count }]) =>
       this.#planRow({ queued, past, count, load: dealing.loads.get(queued) ?? [] }, now),
@@ -352,13 +367,9 @@ export class Scheduler {
   }
 }
 
-function partOf({ tokens, rows }: DealBudget): DealBudget {
-  return { tokens: Math.ceil(tokens * LATE_PART), rows: Math.ceil(rows * LATE_PART) };
-}
-
-/** 0 goes first. */
-function tierOf({ priority, kind }: Job): number {
-  return 2 * PRIORITIES.indexOf(priority) + (kind === "prefill" ? 1 : 0);
+function partOf({ tokens, rows }: DealBudget, most: number): DealBudget {
+  const part = Math.min(most, Math.ceil(tokens * LATE_PART));
+  return { tokens: part, rows: Math.ceil(rows * LATE_PART) };
 }
 
 /** Positions of the row's cache that hold tokens of the sequence afterwards. Drafts behind the last known token are none of it yet: whoever asked says

@@ -2,16 +2,20 @@
  * Options: --model DIR, --rows N (8), --block N (5), --prompt N (64), --top-k K (64), --runs N (41), --threads N (all). */
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
-import type { InterleaveResponse__Output } from "@tandem/proto/gen/tandem/v1/InterleaveResponse.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
 import type { Step } from "@tandem/shared/inference/step.js";
-import { philox4x32 } from "@tandem/shared/numeric/philox.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
-import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
-import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
+import { startLiveServer } from "../helpers/live-server.js";
+import {
+  ACCEPT_ALL,
+  drawSequences,
+  openServed,
+  SAMPLING,
+  type Sequence,
+  type Verifier,
+} from "./served-verifier.js";
 import { spread } from "./spread.js";
 
 interface Options {
@@ -24,23 +28,10 @@ interface Options {
   readonly threads: number;
 }
 
-interface Sequence {
-  readonly prompt: Uint32Array;
-  readonly draft: Uint32Array;
-}
-
-/** Rejects nothing, so that a run ends with the same caches it began with. */
-const ACCEPT_ALL = { kind: "rank", k: 2 ** 31 } as const;
-const SAMPLING = { temperature: 1, topK: 0, topP: 1 } as const;
-
 export async function run(args: string[]): Promise<object> {
   const options = parseOptions(args);
   const { vocabSize } = await readModelConfig(options.model);
-  const sequences = Array.from({ length: options.rows }, (_, row): Sequence => {
-    const token = (i: number) => (philox4x32([row, i, 0, 0], [3, 4])[0] as number) % vocabSize;
-    const all = Uint32Array.from({ length: options.prompt + options.block }, (__, i) => token(i));
-    return { prompt: all.subarray(0, options.prompt), draft: all.subarray(options.prompt) };
-  });
+  const sequences = drawSequences(vocabSize, options);
   const server = await startLiveServer({
     model: options.model,
     args: ["--threads", String(options.threads)],
@@ -86,53 +77,6 @@ async function timed(work: () => Promise<void>): Promise<number> {
   const began = performance.now();
   await work();
   return performance.now() - began;
-}
-
-interface Verifier {
-  /** One verification of all rows. */
-  readonly verify: () => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
-/** The same drafts again and again: a repeated draft is computed anew, from the cache of its prompt. */
-async function openServed(
-  server: LiveServer,
-  sequences: readonly Sequence[],
-  { block, topK }: Options,
-): Promise<Verifier> {
-  const stream = new TeacherStream<InterleaveRequest, InterleaveResponse__Output>(
-    server.client.interleave(),
-  );
-  stream.send({
-    opens: sequences.map(({ prompt }, sequence) => ({
-      sequence,
-      rngKey: sequence,
-      runSeed: 1,
-      prompt: u32(prompt),
-      maxResponse: 2 * block,
-      rule: { rank: ACCEPT_ALL.k },
-      sampling: SAMPLING,
-      signal: { topK, encoding: "ENCODING_COMPACT" as const, maxLogitError: 0.01 },
-    })),
-  });
-  const drafts = sequences.map(({ draft }, sequence) => ({
-    sequence,
-    start: 0,
-    replacementsSeen: 0,
-    tokens: u32(draft),
-  }));
-  return {
-    verify: async () => {
-      stream.send({ drafts });
-      for (let open = drafts.length; open > 0;) {
-        const message = await stream.next();
-        if (message === undefined || message.errors.length > 0)
-          throw new TandemError("INTERNAL", JSON.stringify(message?.errors));
-        open -= message.verdicts.filter(({ last }) => last).length;
-      }
-    },
-    close: () => stream.finish(),
-  };
 }
 
 async function openBare(

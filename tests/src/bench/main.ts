@@ -14,6 +14,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   train: () => import("./train.js"),
   skd: () => import("./skd.js"),
   latency: () => import("./latency.js"),
+  waiting: () => import("./waiting.js"),
+  beside: () => import("./beside.js"),
   losses: () => import("./losses.js"),
   reuse: () => import("./reuse.js"),
   store: () => import("./store.js"),

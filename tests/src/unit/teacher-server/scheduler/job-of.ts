@@ -74,7 +74,14 @@ export function schedulerOf(
   const pool = new KvPool({ limitBytes, cacheBytes: (length) => length });
   return {
     scheduler: new Scheduler(
-      { maxBatchTokens: 16, maxRows: 8, maxWaitMs: 1000, quantum: 4, ...options },
+      {
+        maxBatchTokens: 16,
+        maxTokensBesideDrafts: 16,
+        maxRows: 8,
+        maxWaitMs: 1000,
+        quantum: 4,
+        ...options,
+      },
       pool,
       new PrefixTree(prefixBlocks),
     ),

@@ -11,6 +11,35 @@ describe("Scheduler", () => {
     assert.deepEqual(show(scheduler.plan(0)?.step), ["2:0+8!", "1:0+4!"]);
   });
 
+  it("gives bulk work a part of each step while drafts come in, and all of it when they have ceased", () => {
+    const { scheduler } = schedulerOf({ maxTokensBesideDrafts: 5 });
+    scheduler.add(jobOf({ id: 1, laws: 90, maxLength: 90 }));
+    const plan = (now: number) => {
+      const { step } = scheduler.plan(now)!;
+      scheduler.apply(resultOf(step));
+      return show(step);
+    };
+    assert.deepEqual(plan(0), ["1:0+16!"]);
+    scheduler.add(jobOf({ id: 2, kind: "draft", laws: 3, arrivedMs: 10 }));
+    assert.deepEqual(plan(10), ["2:0+3!", "1:16+5!"]);
+    // its next draft is being written
+    assert.deepEqual(plan(20), ["1:21+5!"]);
+    // an eighth for what has waited long counts among the five
+    assert.deepEqual(plan(1010), ["1:26+5!"]);
+    assert.deepEqual(plan(1011), ["1:31+16!"]);
+  });
+
+  it("lets drafts of low priority, and prompts filled ahead of drafts, be", () => {
+    const { scheduler } = schedulerOf({ maxTokensBesideDrafts: 5 });
+    scheduler.add(jobOf({ id: 1, kind: "draft", priority: "low", laws: 4 }));
+    scheduler.add(jobOf({ id: 2, laws: 14 }));
+    assert.deepEqual(show(scheduler.plan(0)?.step), ["2:0+14!"]);
+    const other = schedulerOf({ maxTokensBesideDrafts: 5 }).scheduler;
+    other.add(jobOf({ id: 1, kind: "draft", laws: 4 }));
+    other.add(jobOf({ id: 2, kind: "prefill", prefill: 12, laws: 0 }));
+    assert.deepEqual(show(other.plan(0)?.step), ["1:0+4!", "2:0+12"]);
+  });
+
   it("plans nothing while a step is in flight", () => {
     const { scheduler } = schedulerOf();
     scheduler.add(jobOf({ id: 1 }));
