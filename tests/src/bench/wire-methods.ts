@@ -98,7 +98,13 @@ function signalsOfLosses(): ReadonlyMap<string, readonly Choice[]> {
     const { spec, studentTopK, positionTaus = [] } = requirement;
     if (spec.dense !== "none" || spec.hiddenLayers.length > 0) continue;
     if (JSON.stringify(spec) === JSON.stringify(NO_SIGNAL) && studentTopK === 0) continue;
-    const parts = { ...spec, studentTopK, positionTaus: positionTaus.length };
+    const { topPMass, ...others } = spec;
+    const parts = {
+      ...others,
+      ...(topPMass < 1 && { topPMass }),
+      studentTopK,
+      positionTaus: positionTaus.length,
+    };
     const key = Object.entries(parts)
       .filter(([, value]) => value !== 0 && value !== false && value !== "none" && !isEmpty(value))
       .map(([name, value]) => `${name} ${JSON.stringify(value)}`)
