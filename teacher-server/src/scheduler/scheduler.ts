@@ -74,10 +74,9 @@ interface Dealing {
 
 /** Decides what the next forward pass computes. `plan` and `apply` are the whole contract with the engine: no clock, no model, no promise.
  *
- * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: by priority, within one what is filled ahead behind
- * what somebody waits for; but an eighth of each step goes first to those who have waited longer than `maxWaitMs`. While drafts come in, less urgent
- * work gets `maxTokensBesideDrafts` of a step at most: a verdict waits for the step that is computed and for its own. Between owners deficit round
- * robin by weight; of one stream's jobs those first that need fewer steps.
+ * A step is a map job → number of positions; prefill in pieces, drafts and scoring share it. Order: by priority, within one what is filled ahead behind what somebody waits
+ * for; but an eighth of each step goes first to those who have waited longer than `maxWaitMs`. While drafts come in, less urgent work gets `maxTokensBesideDrafts`
+ * of a step at most: a verdict waits for the step in flight and for its own. Between owners deficit round robin by weight; of one stream's jobs those first that need fewer steps.
  *
  * A sequence that begins like one before takes over its keys and values; while another job computes them, it waits for that job. Of
  * jobs that ask for the same bytes one is computed, and the others get its answer; when it goes, the next one takes its place. */
@@ -155,7 +154,7 @@ export class Scheduler {
     const queued = new QueuedJob(job);
     this.#jobs.set(job.id, queued);
     this.#queues.add(queued);
-    this.#drafts.note(job);
+    this.#drafts.add(job);
     if (job.deadlineMs < Infinity) this.#timed.add(queued);
     this.#twins.add(queued);
     if (!this.#paused.has(job.client)) this.#pool.setPinned(job.cache, true);
@@ -260,6 +259,7 @@ export class Scheduler {
     this.#queues.clear();
     this.#timed.clear();
     this.#twins.clear();
+    this.#drafts.clear();
     this.#rounds.clear();
     this.#inFlight = undefined;
     this.#pool.clear();
@@ -362,6 +362,7 @@ export class Scheduler {
     this.#queues.remove(queued);
     this.#timed.delete(queued);
     this.#twins.remove(queued);
+    this.#drafts.remove(queued.job);
     this.#prefixes.forget(queued.job.id);
     this.#pool.setPinned(queued.job.cache, false);
   }

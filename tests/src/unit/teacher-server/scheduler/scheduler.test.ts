@@ -22,11 +22,11 @@ describe("Scheduler", () => {
     assert.deepEqual(plan(0), ["1:0+16!"]);
     scheduler.add(jobOf({ id: 2, kind: "draft", laws: 3, arrivedMs: 10 }));
     assert.deepEqual(plan(10), ["2:0+3!", "1:16+5!"]);
-    // its next draft is being written
-    assert.deepEqual(plan(20), ["1:21+5!"]);
+    // its verdict is out, its next draft is being written
+    assert.deepEqual(plan(3000), ["1:21+5!"]);
     // an eighth for what has waited long counts among the five
-    assert.deepEqual(plan(1010), ["1:26+5!"]);
-    assert.deepEqual(plan(1011), ["1:31+16!"]);
+    assert.deepEqual(plan(4000), ["1:26+5!"]);
+    assert.deepEqual(plan(4001), ["1:31+16!"]);
   });
 
   it("lets drafts of low priority, and prompts filled ahead of drafts, be", () => {
