@@ -36,6 +36,7 @@ const SIGNAL_PARTS = [
   "draw_weights",
   "dense",
   "hidden",
+  "projections",
 ];
 
 export interface TeacherServiceOptions {
@@ -148,6 +149,8 @@ export class TeacherService {
       contextLength: description.contextLength,
       hiddenSize: description.hiddenSize,
       layers: description.layers,
+      queryWidth: description.heads * description.headDim,
+      keyWidth: description.kvHeads * description.headDim,
       dtype: description.dtype,
       eosIds: [...description.eosIds],
       limits: {
@@ -241,6 +244,8 @@ function toLimits(config: ServerConfig, description: EngineDescription): ServerL
     contextLength: description.contextLength,
     layers: description.layers,
     hiddenSize: description.hiddenSize,
+    queryWidth: description.heads * description.headDim,
+    keyWidth: description.kvHeads * description.headDim,
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxTopK: config.maxLogprobs,
     maxTaus: config.maxTaus,

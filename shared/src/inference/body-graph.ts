@@ -2,6 +2,7 @@ import type { ModelConfig } from "../checkpoint/model-config.js";
 import { decode } from "../models/decoder.js";
 import type { Graph, GraphTensor } from "../onnx/graph.js";
 import { GraphBuilder } from "../onnx/graph-builder.js";
+import { stateNumber, statePlace } from "../wire/state-number.js";
 import type { BoundWeights } from "./bound-weights.js";
 import { placeInputs } from "./place-inputs.js";
 
@@ -15,9 +16,17 @@ export function slotNames(layer: number) {
   } as const;
 }
 
+/** The output that holds a hidden state: of the residual stream at the chosen rows, of what blocks project at all tokens, so that nothing is
+ * computed for it where it is not fetched. */
+export function stateName(number: number): string {
+  const { kind, layer } = statePlace(number);
+  return kind === "values" ? slotNames(layer - 1).newValues : `state.${number}`;
+}
+
 /** The transformer over KV slots. Inputs: ids [N], cos and sin [N,d/2] or positions [N], pack [N], unpack [R,L], starts [R],
  * hiddenRows [M], key.i and value.i [R,S,KH·d].
- * Outputs: hidden [N,D], layer.i [M,D] (the residual stream at the chosen rows), key.i.new and value.i.new [N,KH·d], for the caller to
+ * Outputs: hidden [N,D], state.i [M,D] (the residual stream by number, at the chosen rows), those of
+ * queries and keys [N,·], key.i.new and value.i.new [N,KH·d], for the caller to
  * write into the slots: fetching whole slots would copy them at every run. */
 export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Graph {
   const builder = new GraphBuilder();
@@ -48,12 +57,18 @@ export function buildBodyGraph(config: ModelConfig, weights: BoundWeights): Grap
     return builder.gather(builder.reshape(output, ["R*L", heads * headDim]), pack, 0); // [N,H·d]
   };
 
-  const { hidden, layers } = decode(builder, config, weights.source(builder), {
+  const output = decode(builder, config, weights.source(builder), {
     ids,
     places,
     attend,
   });
-  builder.output("hidden", hidden);
-  layers.forEach((layer, i) => builder.output(`layer.${i}`, builder.gather(layer, hiddenRows, 0)));
+  builder.output("hidden", output.hidden);
+  output.layers.forEach((layer, i) =>
+    builder.output(stateName(i), builder.gather(layer, hiddenRows, 0)),
+  );
+  output.projections.forEach(({ queries, keys }, i) => {
+    builder.output(stateName(stateNumber({ kind: "queries", layer: i + 1 })), queries);
+    builder.output(stateName(stateNumber({ kind: "keys", layer: i + 1 })), keys);
+  });
   return builder.build();
 }

@@ -4,7 +4,7 @@ import { serializeGraph } from "../onnx/serialize.js";
 import { f32Tensor, i64Tensor, type HostTensor } from "../runtime/host-tensor.js";
 import { createOrtSession } from "../runtime/ort-session.js";
 import type { Session } from "../runtime/session.js";
-import { buildBodyGraph, slotNames } from "./body-graph.js";
+import { buildBodyGraph, slotNames, stateName } from "./body-graph.js";
 import type { BoundWeights } from "./bound-weights.js";
 import type { BodyBatch } from "./collate.js";
 import type { KvBucket } from "./kv-bucket.js";
@@ -17,8 +17,8 @@ export interface BodyOutput {
   /** Keys and values of the new tokens, f32 [N,KH·d] each. */
   keys(layer: number): Float32Array;
   values(layer: number): Float32Array;
-  /** Residual stream at the rows asked for, f32 [M,D] per layer. */
-  layer(index: number): Float32Array;
+  /** A hidden state that was asked for: of the residual stream f32 [M,D], at the rows asked for; of what a block projects f32 [N,·]. */
+  state(number: number): Float32Array;
 }
 
 /** The transformer as a native session over KV slots. */
@@ -51,7 +51,14 @@ export class BodySession {
       bucket,
       firstSlot,
       hiddenRows,
-    }: { bucket: KvBucket; firstSlot: number; hiddenRows: readonly number[] },
+      states,
+    }: {
+      bucket: KvBucket;
+      firstSlot: number;
+      hiddenRows: readonly number[];
+      /** Numbers of the hidden states that are wanted at these rows. */
+      states: ReadonlySet<number>;
+    },
   ): Promise<BodyOutput> {
     const { layers, kvHeads, headDim } = this.#config;
     const N = batch.ids.length;
@@ -73,7 +80,7 @@ export class BodySession {
       fetches[names.newKeys] = null;
       fetches[names.newValues] = null;
     }
-    if (hiddenRows.length > 0) for (let i = 0; i <= layers; i++) fetches[`layer.${i}`] = null;
+    if (hiddenRows.length > 0) for (const number of states) fetches[stateName(number)] = null;
     const results = await this.#session.run(feeds, fetches);
     const f32 = (name: string) => results[name]!.data as Float32Array;
     return {
@@ -81,7 +88,7 @@ export class BodySession {
       hidden: f32("hidden"),
       keys: (layer) => f32(slotNames(layer).newKeys),
       values: (layer) => f32(slotNames(layer).newValues),
-      layer: (index) => f32(`layer.${index}`),
+      state: (number) => f32(stateName(number)),
     };
   }
 

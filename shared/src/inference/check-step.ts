@@ -1,4 +1,5 @@
 import { TandemError } from "../errors/tandem-error.js";
+import { parseStateNumber } from "../wire/state-number.js";
 import { KV_BLOCK } from "./kv-blocks.js";
 import { lawCount } from "./law-count.js";
 import { onlySamples } from "./only-samples.js";
@@ -113,11 +114,11 @@ function assertHead(
       { field: "signal.top_p_mass" },
     );
   }
-  const layer = head.spec.hiddenLayers.find((i) => !(Number.isInteger(i) && i >= 0 && i <= layers));
+  const layer = head.spec.hiddenLayers.find((i) => parseStateNumber(i, layers) === undefined);
   if (layer !== undefined) {
     throw new TandemError(
       "INVALID_ARGUMENT",
-      `hidden layer ${layer} does not exist; 0 (embedding) to ${layers} do`,
+      `hidden layer ${layer} does not exist; 0 (embedding) to ${layers} do, and projections of blocks 1 to ${layers}`,
       {
         field: "signal.hidden_layers",
         limit: layers,

@@ -152,7 +152,7 @@ export class ModelRunner {
       const written = await this.#write(writing);
       const rows = step.rows
         .filter((row) => !written.has(row))
-        .map((row) => new OpenRow(row, this.config.hiddenSize, this.vocabulary));
+        .map((row) => new OpenRow(row, this.config, this.vocabulary));
       await this.#runBody(rows);
       for (const { row, failed } of rows) {
         if (!failed) for (const place of row.save ?? []) this.#arena.saveBlock(row.cache, place);
@@ -281,7 +281,7 @@ function toRowResult(
   const signal = toSignal(request.head, request.answers, {
     from,
     count: kept,
-    layers: open.layers,
+    layers: open.states,
   });
   const { sampled } = request.answers;
   return {

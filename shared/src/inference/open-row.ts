@@ -1,3 +1,5 @@
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { stateWidth } from "../wire/state-number.js";
 import type { OpenRequest } from "./head-runner.js";
 import { LawAnswers } from "./law-answers.js";
 import { lawCount } from "./law-count.js";
@@ -7,26 +9,34 @@ import type { StepRow } from "./step.js";
 export class OpenRow {
   readonly row: StepRow;
   readonly request: OpenRequest | undefined;
-  /** Residual stream at the request's laws, f32 [n,D] per layer asked for. */
-  readonly layers: ReadonlyMap<number, Float32Array>;
+  /** Hidden states at the request's laws, by number, f32 [n,·] each. */
+  readonly states: ReadonlyMap<number, Float32Array>;
   failed = false;
-  readonly #hiddenSize: number;
+  readonly #laws: number;
 
-  constructor(row: StepRow, hiddenSize: number, vocabulary: number) {
+  constructor(row: StepRow, config: ModelConfig, vocabulary: number) {
     const { head } = row;
     const n = head === undefined ? 0 : lawCount(head);
     this.row = row;
-    this.#hiddenSize = hiddenSize;
+    this.#laws = n;
     this.request =
       head === undefined
         ? undefined
         : {
             head,
-            hidden: new Float32Array(n * hiddenSize),
+            hidden: new Float32Array(n * config.hiddenSize),
             answers: new LawAnswers(head, vocabulary),
           };
-    this.layers = new Map(
-      (head?.spec.hiddenLayers ?? []).map((layer) => [layer, new Float32Array(n * hiddenSize)]),
+    const widths = {
+      width: config.hiddenSize,
+      queryWidth: config.heads * config.headDim,
+      keyWidth: config.kvHeads * config.headDim,
+    };
+    this.states = new Map(
+      (head?.spec.hiddenLayers ?? []).map((number) => [
+        number,
+        new Float32Array(n * stateWidth(number, widths)),
+      ]),
     );
   }
 
@@ -42,13 +52,13 @@ export class OpenRow {
     return { token: from, law: from - head.first, rows: Math.max(0, to - from) };
   }
 
-  /** Keeps hidden states [·,D]: those of `rows` laws from `law` on, which begin at row `at` of `source`. */
+  /** Keeps hidden states of the target's width: those of `rows` laws from `law` on, which begin at row `at` of `source`. */
   keep(
     target: Float32Array,
     source: Float32Array,
     { law, at, rows }: { law: number; at: number; rows: number },
   ): void {
-    const D = this.#hiddenSize;
+    const D = target.length / this.#laws;
     target.set(source.subarray(at * D, (at + rows) * D), law * D);
   }
 }

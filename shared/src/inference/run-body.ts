@@ -1,3 +1,4 @@
+import { isProjection } from "../wire/state-number.js";
 import type { BodyOutput, BodySession } from "./body-session.js";
 import { collate, cutIntoPieces, groupPieces, type Piece } from "./collate.js";
 import type { KvArena } from "./kv-arena.js";
@@ -37,7 +38,12 @@ async function runGroup(
   const batch = collate(pieces);
   const rows = pieces.map(({ cache }) => byCache.get(cache)!);
   const hiddenRows = pieces.flatMap((piece, i) => hiddenRowsOf(rows[i]!, piece, batch.offsets[i]!));
-  const output = await session.run(batch, { bucket, firstSlot: first, hiddenRows });
+  const output = await session.run(batch, {
+    bucket,
+    firstSlot: first,
+    hiddenRows,
+    states: new Set(rows.flatMap(({ states }) => [...states.keys()])),
+  });
   let atHidden = 0;
   pieces.forEach((piece, i) => {
     const row = rows[i]!;
@@ -74,14 +80,16 @@ function keepStates(
   const { token, law, rows } = row.lawsWithin(begin, piece.tokens.length);
   if (row.request === undefined || rows === 0) return 0;
   row.keep(row.request.hidden, output.hidden, { law, at: offset + token - begin, rows });
-  for (const [layer, target] of row.layers)
-    row.keep(target, output.layer(layer), { law, at: atHidden, rows });
-  return row.layers.size > 0 ? rows : 0;
+  for (const [number, target] of row.states) {
+    const at = isProjection(number) ? offset + token - begin : atHidden;
+    row.keep(target, output.state(number), { law, at, rows });
+  }
+  return row.states.size > 0 ? rows : 0;
 }
 
-/** Packed indices whose residual stream is wanted. */
+/** Packed indices whose hidden states are wanted. */
 function hiddenRowsOf(row: OpenRow, piece: Piece, offset: number): number[] {
-  if (row.layers.size === 0) return [];
+  if (row.states.size === 0) return [];
   const begin = piece.start - row.row.past;
   const { token, rows } = row.lawsWithin(begin, piece.tokens.length);
   return Array.from({ length: rows }, (_, i) => offset + token - begin + i);

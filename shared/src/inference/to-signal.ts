@@ -5,7 +5,7 @@ import type { LawAnswers } from "./law-answers.js";
 import type { HeadRequest } from "./step.js";
 
 /** The parts of the answers that the request asked for, for its first `count` laws; undefined when it asked for none.
- * layers: f32 [n,D] per hidden layer asked for. */
+ * layers: f32 [n,·] per hidden state asked for. */
 export function toSignal(
   head: HeadRequest,
   answers: LawAnswers,

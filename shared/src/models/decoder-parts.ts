@@ -14,6 +14,14 @@ export interface DecoderOutput<T> {
   readonly hidden: T;
   /** The residual stream, f32 [N,D] each: layers[0] behind the embedding, layers[i] behind block i, before the final norm. */
   readonly layers: readonly T[];
+  /** What each block projects, projections[i−1] of block i: [N,H·d], [N,KH·d], [N,KH·d], before norms of heads and rotation. */
+  readonly projections: readonly Projections<T>[];
+}
+
+export interface Projections<T> {
+  readonly queries: T;
+  readonly keys: T;
+  readonly values: T;
 }
 
 export function activate<T extends Tensor>(ops: TensorOps<T>, activation: Activation, x: T): T {

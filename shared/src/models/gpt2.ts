@@ -1,6 +1,12 @@
 import type { Gpt2Config } from "../checkpoint/model-config.js";
 import type { Tensor, TensorOps } from "../tensor/tensor-ops.js";
-import { activate, type Attend, type DecoderOutput, type WeightSource } from "./decoder-parts.js";
+import {
+  activate,
+  type Attend,
+  type DecoderOutput,
+  type Projections,
+  type WeightSource,
+} from "./decoder-parts.js";
 
 export interface Gpt2Inputs<T> {
   /** Token ids, i64 [N]. */
@@ -25,12 +31,14 @@ export function gpt2<T extends Tensor>(
   const norm = (x: T, name: string): T =>
     ops.layerNorm(x, weight(`${name}.weight`), weight(`${name}.bias`), config.normEps);
 
+  const projections: Projections<T>[] = [];
   const attention = (x: T, layer: number): T => {
     const at = `transformer.h.${layer}.attn`;
     const qkv = conv1d(x, `${at}.c_attn`); // [N,3D]
     const q = ops.slice(qkv, 1, 0, D); // [N,D]
     const k = ops.slice(qkv, 1, D, 2 * D); // [N,D]
     const v = ops.slice(qkv, 1, 2 * D, 3 * D); // [N,D]
+    projections.push({ queries: q, keys: k, values: v });
     return conv1d(attend(layer, q, k, v), `${at}.c_proj`);
   };
 
@@ -48,5 +56,5 @@ export function gpt2<T extends Tensor>(
     x = ops.add(x, feedForward(norm(x, `transformer.h.${i}.ln_2`), i));
     layers.push(x);
   }
-  return { hidden: norm(x, "transformer.ln_f"), layers };
+  return { hidden: norm(x, "transformer.ln_f"), layers, projections };
 }

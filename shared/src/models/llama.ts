@@ -1,6 +1,12 @@
 import type { LlamaConfig } from "../checkpoint/model-config.js";
 import type { Tensor, TensorOps } from "../tensor/tensor-ops.js";
-import { activate, type Attend, type DecoderOutput, type WeightSource } from "./decoder-parts.js";
+import {
+  activate,
+  type Attend,
+  type DecoderOutput,
+  type Projections,
+  type WeightSource,
+} from "./decoder-parts.js";
 
 export interface LlamaInputs<T> {
   /** Token ids, i64 [N]. */
@@ -32,11 +38,13 @@ export function llama<T extends Tensor>(
     return ops.reshape(norm(perHead, name), x.shape);
   };
 
+  const projections: Projections<T>[] = [];
   const attention = (x: T, layer: number): T => {
     const at = `model.layers.${layer}.self_attn`;
     let q = linear(x, `${at}.q_proj`, config.qkvBias); // [N,H·d]
     let k = linear(x, `${at}.k_proj`, config.qkvBias); // [N,KH·d]
     const v = linear(x, `${at}.v_proj`, config.qkvBias); // [N,KH·d]
+    projections.push({ queries: q, keys: k, values: v });
     if (config.qkNorm) {
       q = headNorm(q, `${at}.q_norm`, heads);
       k = headNorm(k, `${at}.k_norm`, kvHeads);
@@ -60,5 +68,5 @@ export function llama<T extends Tensor>(
     x = ops.add(x, feedForward(norm(x, `model.layers.${i}.post_attention_layernorm`), i));
     layers.push(x);
   }
-  return { hidden: norm(x, "model.norm"), layers };
+  return { hidden: norm(x, "model.norm"), layers, projections };
 }

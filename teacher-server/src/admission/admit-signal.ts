@@ -1,4 +1,5 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { parseStateNumber } from "@tandem/shared/wire/state-number.js";
 import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 import type { SignalSpec__Output as RawSignalSpec } from "@tandem/proto/gen/tandem/v1/SignalSpec.js";
 import type { SignalEncoding } from "../scheduler/engine-step.js";
@@ -130,10 +131,10 @@ function denseOf(raw: RawSignalSpec, path: string): SignalSpec["dense"] {
 
 function assertHiddenLayers(layers: readonly number[], field: string, limits: ServerLimits): void {
   for (const layer of layers) {
-    if (layer <= limits.layers) continue;
+    if (parseStateNumber(layer, limits.layers) !== undefined) continue;
     throw new TandemError(
       "NOT_FOUND",
-      `${field} asks for layer ${layer}; the model has 0 (embedding) to ${limits.layers}`,
+      `${field} asks for layer ${layer}; the model has 0 (embedding) to ${limits.layers}, and of blocks 1 to ${limits.layers} queries (65536 + i), keys (131072 + i) and values (196608 + i)`,
       {
         field,
         limit: limits.layers,

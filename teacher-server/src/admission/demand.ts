@@ -1,3 +1,4 @@
+import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import type { ServerLimits } from "./server-limits.js";
 import type { ValidPrompt, ValidGeneration } from "./admit-generate.js";
 import type { ValidScoreItem } from "./admit-score.js";
@@ -74,7 +75,9 @@ function rowBytes({ spec }: ValidSignal, tausPerRow: number, limits: ServerLimit
   const scalars = 4 * (2 + 2 + 3);
   const lists = 8 * spec.topK + 12 * taus + 12 * spec.draws;
   const dense = spec.dense === "none" ? 0 : 4 * limits.vocabSize;
-  return scalars + lists + dense + 4 * limits.hiddenSize * spec.hiddenLayers.length;
+  const widths = { ...limits, width: limits.hiddenSize };
+  const states = spec.hiddenLayers.reduce((sum, own) => sum + 4 * stateWidth(own, widths), 0);
+  return scalars + lists + dense + states;
 }
 
 function arrayBytes(...arrays: readonly (ArrayBufferView | undefined)[]): number {

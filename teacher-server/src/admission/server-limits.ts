@@ -5,6 +5,9 @@ export interface ServerLimits {
   readonly layers: number;
   /** D. */
   readonly hiddenSize: number;
+  /** Of a block's queries, and of its keys and values each. */
+  readonly queryWidth: number;
+  readonly keyWidth: number;
   readonly maxMessageBytes: number;
   readonly maxTopK: number;
   readonly maxTaus: number;

@@ -7,6 +7,8 @@ const LIMITS = {
   contextLength: 20,
   layers: 2,
   hiddenSize: 16,
+  queryWidth: 16,
+  keyWidth: 8,
   maxMessageBytes: 1 << 20,
   maxTopK: 50,
   maxTaus: 2,

@@ -76,7 +76,12 @@ async function prepare(setup: BareSetup): Promise<Measure> {
     let headMs = 0;
     for (const batch of runs) {
       const began = performance.now();
-      const output = await body.run(batch, { bucket, firstSlot: 0, hiddenRows: [] });
+      const output = await body.run(batch, {
+        bucket,
+        firstSlot: 0,
+        hiddenRows: [],
+        states: new Set(),
+      });
       const computed = performance.now();
       const D = config.hiddenSize;
       const n = output.hidden.length / D;

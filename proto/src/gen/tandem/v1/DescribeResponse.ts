@@ -55,7 +55,8 @@ export interface DescribeResponse {
   'eosIds'?: (number)[];
   'limits'?: (_tandem_v1_Limits | null);
   /**
-   * Names of the signal parts this server can give: `top`, `lse`, `taus`, `token`, `at`, `moments`, `draws`, `dense`, `hidden`.
+   * Names of the signal parts this server can give: `top`, `lse`, `taus`, `token`, `at`, `moments`, `draws`, `draw_weights` (`draw_temperature`),
+   * `dense`, `hidden`, `projections` (queries, keys and values among `hidden_layers`).
    */
   'signalParts'?: (string)[];
   /**
@@ -67,6 +68,11 @@ export interface DescribeResponse {
    * added tokens, normalizer, pre_tokenizer. Compare it with your own to say where tokenizers differ. Empty without a tokenizer.
    */
   'tokenizerManifest'?: (string);
+  /**
+   * Widths of a block's queries, and of its keys and values each: heads times the width of a head.
+   */
+  'queryWidth'?: (number);
+  'keyWidth'?: (number);
   '_divergence'?: "divergence";
 }
 
@@ -122,7 +128,8 @@ export interface DescribeResponse__Output {
   'eosIds': (number)[];
   'limits': (_tandem_v1_Limits__Output | null);
   /**
-   * Names of the signal parts this server can give: `top`, `lse`, `taus`, `token`, `at`, `moments`, `draws`, `dense`, `hidden`.
+   * Names of the signal parts this server can give: `top`, `lse`, `taus`, `token`, `at`, `moments`, `draws`, `draw_weights` (`draw_temperature`),
+   * `dense`, `hidden`, `projections` (queries, keys and values among `hidden_layers`).
    */
   'signalParts': (string)[];
   /**
@@ -134,5 +141,10 @@ export interface DescribeResponse__Output {
    * added tokens, normalizer, pre_tokenizer. Compare it with your own to say where tokenizers differ. Empty without a tokenizer.
    */
   'tokenizerManifest': (string);
+  /**
+   * Widths of a block's queries, and of its keys and values each: heads times the width of a head.
+   */
+  'queryWidth': (number);
+  'keyWidth': (number);
   '_divergence'?: "divergence";
 }

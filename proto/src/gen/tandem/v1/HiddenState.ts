@@ -4,7 +4,7 @@
 export interface HiddenState {
   'layer'?: (number);
   /**
-   * f16 [n,D], D = `Describe.hidden_size`.
+   * f16 [n,D], D = `Describe.hidden_size`; of queries `query_width`, of keys and values `key_width`.
    */
   'values'?: (Buffer | Uint8Array | string);
 }
@@ -12,7 +12,7 @@ export interface HiddenState {
 export interface HiddenState__Output {
   'layer': (number);
   /**
-   * f16 [n,D], D = `Describe.hidden_size`.
+   * f16 [n,D], D = `Describe.hidden_size`; of queries `query_width`, of keys and values `key_width`.
    */
   'values': (Buffer);
 }

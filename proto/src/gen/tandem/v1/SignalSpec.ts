@@ -37,7 +37,8 @@ export interface SignalSpec {
    */
   'dense'?: (_tandem_v1_DenseType);
   /**
-   * Hidden states: 0 = output of the embedding, i = output of block i, up to `Describe.layers`.
+   * Hidden states: 0 = output of the embedding, i = output of block i, up to `Describe.layers`. 65536 + i, 131072 + i, 196608 + i: queries, keys,
+   * values of block i >= 1, all heads side by side, before norms of heads and rotation.
    */
   'hiddenLayers'?: (number)[];
   'encoding'?: (_tandem_v1_Encoding);
@@ -92,7 +93,8 @@ export interface SignalSpec__Output {
    */
   'dense': (_tandem_v1_DenseType__Output);
   /**
-   * Hidden states: 0 = output of the embedding, i = output of block i, up to `Describe.layers`.
+   * Hidden states: 0 = output of the embedding, i = output of block i, up to `Describe.layers`. 65536 + i, 131072 + i, 196608 + i: queries, keys,
+   * values of block i >= 1, all heads side by side, before norms of heads and rotation.
    */
   'hiddenLayers': (number)[];
   'encoding': (_tandem_v1_Encoding__Output);
