@@ -46,7 +46,7 @@ function overview(losses: readonly LossListing[]): readonly string[] {
     losses.map(({ name, requires, summary }) => [
       name,
       describeRequirement(requires),
-      String(plainBytes(requires, EXAMPLE_SIZES.vocabulary, EXAMPLE_SIZES.teacher.width)),
+      String(plainBytes(requires, EXAMPLE_SIZES.vocabulary, EXAMPLE_SIZES.teacher)),
       summary,
     ]),
   ).concat([

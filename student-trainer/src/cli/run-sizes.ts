@@ -13,10 +13,15 @@ export function runSizes(
   translation?: Translation,
 ): RunSizes {
   const { config, tokenizer } = student;
-  const own = { layers: config.layers, width: config.hiddenSize };
+  const own = {
+    layers: config.layers,
+    width: config.hiddenSize,
+    queryWidth: config.heads * config.headDim,
+    keyWidth: config.kvHeads * config.headDim,
+  };
   const sizeOf = (description: TeacherDescription): ModelSize => {
-    const { layers, hiddenSize: width, vocabSize: vocabulary } = description;
-    if (translation === undefined) return { layers, width };
+    const { layers, hiddenSize: width, queryWidth, keyWidth, vocabSize: vocabulary } = description;
+    if (translation === undefined) return { layers, width, queryWidth, keyWidth };
     const match = matchTokens(translationOptions(translation, student, description));
     return { layers, width, translation: { ...match, vocabulary } };
   };

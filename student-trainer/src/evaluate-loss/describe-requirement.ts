@@ -1,3 +1,4 @@
+import { stateWidth, type StateWidths } from "@tandem/shared/wire/state-number.js";
 import type { LossRequirement } from "../losses/loss-definition.js";
 
 /** What a loss asks the teacher for, in words. */
@@ -33,11 +34,11 @@ function isWeighted({ drawTemperature = 1 }: NonNullable<LossRequirement["signal
 }
 
 /** Bytes of a position's signal in the PLAIN encoding, the student's ids on their way to the teacher included; draws at their most, all
- * different, lists at their longest. `hiddenWidth`: of the teacher's states, float16 each. COMPACT sends ids and logits of a top list in about a third. */
+ * different, lists at their longest. Hidden states are float16 numbers. COMPACT sends ids and logits of a top list in about a third. */
 export function plainBytes(
   { signal = {}, studentTopK = 0, taus = {}, positionTaus = {} }: LossRequirement,
   vocabulary: number,
-  hiddenWidth: number,
+  teacher: StateWidths,
 ): number {
   const topK = Math.min(signal.topK ?? 0, vocabulary);
   const own = Math.min(studentTopK, vocabulary);
@@ -53,7 +54,7 @@ export function plainBytes(
     (Object.keys(positionTaus).length > 0 ? 12 : 0) + // moments, asked for first
     (own > 0 ? own * 8 + 4 : 0) + // id there, logit back, offset
     (draws > 0 ? draws * (isWeighted(signal) ? 12 : 8) + 4 : 0) +
-    (signal.hiddenLayers?.length ?? 0) * 2 * hiddenWidth +
+    (signal.hiddenLayers ?? []).reduce((sum, own) => sum + 2 * stateWidth(own, teacher), 0) +
     perLogit * vocabulary
   );
 }

@@ -5,6 +5,7 @@ import { replay } from "@tandem/shared/onnx/replay.js";
 import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
 import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
 import { createOrtSession } from "@tandem/shared/runtime/ort-session.js";
+import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
@@ -93,7 +94,7 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
     layerGradients: Object.fromEntries(
       losses.studentLayers.map((layer) => {
         const gradient = outputs.get(`gradient.${layerName(layer)}`)!;
-        return [layer, gradient.slice(0, rows * losses.sizes!.student.width)];
+        return [layer, gradient.slice(0, rows * stateWidth(layer, losses.sizes!.student))];
       }),
     ),
     parameterGradients: Object.fromEntries(

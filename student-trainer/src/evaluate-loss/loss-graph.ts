@@ -1,5 +1,6 @@
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import type { Graph } from "@tandem/shared/onnx/graph.js";
+import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
 import {
   declareLossRows,
@@ -55,7 +56,7 @@ function declareLoss(g: GraphBuilder, options: LossGraphOptions, columns: boolea
   const logits = g.input("logits", "f32", [options.rows, options.vocabulary]);
   const { losses, rows: size } = options;
   const layers = losses.studentLayers.map((layer) =>
-    g.input(layerName(layer), "f32", [size, losses.sizes!.student.width]),
+    g.input(layerName(layer), "f32", [size, stateWidth(layer, losses.sizes!.student)]),
   );
   return {
     rows: declareLossRows(g, options, { logits, layers, suffix: "", size, columns }),

@@ -1,10 +1,9 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
 import { layerOf, toLayer } from "./hidden-states.js";
 import type { LossDefinition } from "./loss-definition.js";
 import type { ModelSizes } from "./model-sizes.js";
+import { assertRelationHeads, relationKl } from "./relation-kl.js";
 
 const options = z.strictObject({
   heads: z
@@ -22,19 +21,21 @@ const options = z.strictObject({
     ),
 });
 
-type RelationOptions = z.output<typeof options>;
+type HiddenRelationOptions = z.output<typeof options>;
 
 /** (1/A)·Σ_a KL(softmax(X_T·X_Tᵀ/√d)_t ‖ softmax(X_S·X_Sᵀ/√d)_t) over the response's positions, X a slice of width d of the hidden states:
  * how positions relate to each other, whatever the widths; nothing is learnt beside the student.
- * Source: Wang et al. 2021 (MiniLMv2, arXiv 2012.15828), who take queries, keys and values; here the hidden states that they come from. */
-export const hiddenRelations: LossDefinition<RelationOptions> = {
+ * Source: Wang et al. 2021 (MiniLMv2, arXiv 2012.15828), who take queries, keys and values (`attention-relations`); here the
+ * hidden states that they come from. */
+export const hiddenRelations: LossDefinition<HiddenRelationOptions> = {
   name: "hidden-relations",
   summary: "KL of the relations between positions, from hidden states",
   source: "MiniLMv2, arXiv 2012.15828",
   options,
   requires: (chosen, sizes) => {
     const { student, teacher } = layersOf(chosen, sizes);
-    assertHeads(chosen.heads, sizes);
+    const widths = { student: sizes.student.width, teacher: sizes.teacher.width };
+    assertRelationHeads("hidden-relations", chosen.heads, widths);
     return {
       signal: { hiddenLayers: [teacher] },
       studentLayers: [student],
@@ -44,48 +45,21 @@ export const hiddenRelations: LossDefinition<RelationOptions> = {
   perToken: (ops, { studentLayers, teacher, places, sizes }, chosen) => {
     invariant(places !== undefined, "the loss is given the places of its positions");
     const layers = layersOf(chosen, sizes);
-    const { sequence } = places;
-    const together = ops.equal(ops.unsqueeze(sequence, 1), ops.unsqueeze(sequence, 0)); // [n,n]
-    const p = relations(ops, layerOf(teacher.hidden, layers.teacher), { ...chosen, together });
-    const q = relations(ops, layerOf(studentLayers, layers.student), { ...chosen, together });
-    const kl = ops.reduceSum(ops.mul(ops.exp(p), ops.sub(p, q)), { axes: [2] }); // [A,n]
-    return ops.reduceMean(kl, { axes: [0] });
+    const states = {
+      teacher: layerOf(teacher.hidden, layers.teacher),
+      student: layerOf(studentLayers, layers.student),
+      sequence: places.sequence,
+    };
+    return relationKl(ops, states, chosen);
   },
 };
 
-/** Stands for −∞ where positions belong to different sequences. */
-const APART = -1e9;
-
-/** Log-probabilities f32 [A,n,n]: of each position over the positions of its sequence. */
-function relations<T extends Tensor>(
-  ops: TensorOps<T>,
-  state: T,
-  { heads, normalised, together }: RelationOptions & { readonly together: T },
-): T {
-  const width = state.shape[1] as number;
-  const x = normalised ? ops.mul(state, ops.inverseRms(state, 1e-6)) : state; // [n,D]
-  const split = ops.reshape(x, [state.shape[0]!, heads, width / heads]);
-  const perHead = ops.transpose(split, [1, 0, 2]); // [A,n,d]
-  const scale = ops.scalar(Math.sqrt(heads / width));
-  const products = ops.mul(ops.matmul(perHead, perHead, { transB: true }), scale); // [A,n,n]
-  return ops.logSoftmax(ops.where(together, products, ops.scalar(APART)), 2);
-}
-
 function layersOf(
-  { studentLayer, teacherLayer }: RelationOptions,
+  { studentLayer, teacherLayer }: HiddenRelationOptions,
   { student, teacher }: ModelSizes,
 ): { readonly student: number; readonly teacher: number } {
   return {
     student: toLayer(studentLayer, student.layers, "student"),
     teacher: toLayer(teacherLayer, teacher.layers, "teacher"),
   };
-}
-
-function assertHeads(heads: number, { student, teacher }: ModelSizes): void {
-  if (student.width % heads === 0 && teacher.width % heads === 0) return;
-  throw new TandemError(
-    "INVALID_ARGUMENT",
-    `hidden-relations cuts widths ${student.width} (student) and ${teacher.width} (teacher) into ${heads} heads; choose a divisor of both`,
-    { field: "losses.heads" },
-  );
 }

@@ -17,6 +17,7 @@ import { distillm2 } from "./distillm-2.js";
 import { dpkd } from "./dpkd.js";
 import { dtkd } from "./dtkd.js";
 import { gold } from "./gold.js";
+import { attentionRelations } from "./attention-relations.js";
 import { hiddenRelations } from "./hidden-relations.js";
 import { hiddenStates } from "./hidden-states.js";
 import { minillm } from "./minillm.js";
@@ -117,6 +118,7 @@ const ENTRIES: readonly RegistryEntry[] = [
   entry(cmkd),
   entry(hiddenStates),
   entry(hiddenRelations),
+  entry(attentionRelations),
   entry(kdNas),
   entry(sampledReverseKl),
   entry(minillm),

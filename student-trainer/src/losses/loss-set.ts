@@ -4,6 +4,7 @@ import {
   type SignalSpec,
   type TeacherSignal,
 } from "@tandem/shared/wire/teacher-signal.js";
+import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import { z } from "zod";
 import type {
   LossInputs,
@@ -40,8 +41,8 @@ export interface TeacherRequirement {
   readonly positionTaus?: readonly PositionTemperature[];
   /** How many of its own best ids the student has scored at each position; 0 = none. All teachers that are asked get the same list. */
   readonly studentTopK: number;
-  /** D of the hidden states that the spec asks for; left out: it asks for none. */
-  readonly hiddenWidth?: number;
+  /** Widths of the hidden states that the spec asks for, in its order; left out: it asks for none. */
+  readonly hiddenWidths?: readonly number[];
   /** Some loss can do with another tokenizer; given: it is one, with so many ids. */
   readonly acrossTokenizers?: { readonly vocabulary: number | undefined };
 }
@@ -219,7 +220,9 @@ export class LossSet {
       ...(members.some(({ requirement }) => requirement.acrossTokenizers) && {
         acrossTokenizers: { vocabulary: size.translation?.vocabulary },
       }),
-      ...(spec.hiddenLayers.length > 0 && { hiddenWidth: size.width }),
+      ...(spec.hiddenLayers.length > 0 && {
+        hiddenWidths: spec.hiddenLayers.map((number) => stateWidth(number, size)),
+      }),
       studentTopK: longestList(members) > 0 ? longestList(this.#members) : 0,
     };
   }

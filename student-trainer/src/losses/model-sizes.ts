@@ -4,6 +4,9 @@ export interface ModelSize {
   readonly layers: number;
   /** D. */
   readonly width: number;
+  /** Of a block's queries, and of its keys and values each; default: D. */
+  readonly queryWidth?: number;
+  readonly keyWidth?: number;
   /** Of a teacher with another tokenizer than the student's. */
   readonly translation?: Translation;
 }

@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import { isProjection, statePlace } from "@tandem/shared/wire/state-number.js";
 import { tauCount, type TeacherRequirement } from "../losses/loss-set.js";
 import type { RolloutConfig } from "../rollout/rollout-config.js";
 import type { TeacherDescription } from "./teacher-description.js";
@@ -50,7 +51,8 @@ export function checkTeacherLimits(
     within(studentTopK, limits?.maxAtIds, "losses", "student ids per position");
     const denseBytes = DENSE_BYTES[spec.dense] * vocabSize * questionRows;
     within(denseBytes, limits?.maxDenseBytes, "losses", "bytes of logits at once (dense)");
-    within(Math.max(0, ...spec.hiddenLayers), layers, "losses", "as hidden layer");
+    const deepest = spec.hiddenLayers.map((number) => statePlace(number).layer);
+    within(Math.max(0, ...deepest), layers, "losses", "as hidden layer");
   }
   within(longestRow, contextLength, "rollout.maxResponse", "positions per sequence");
   if (!drafts) return;
@@ -72,6 +74,7 @@ function partsOf(requirement: TeacherRequirement): readonly string[] {
     draw_weights: spec.draws > 0 && spec.drawTemperature !== 1,
     dense: spec.dense !== "none",
     hidden: spec.hiddenLayers.length > 0,
+    projections: spec.hiddenLayers.some(isProjection),
   };
   return Object.keys(asked).filter((part) => asked[part]);
 }

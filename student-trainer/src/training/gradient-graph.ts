@@ -13,6 +13,7 @@ import {
   type LossRows,
   type LossSettings,
 } from "./loss-rows.js";
+import { stateOf } from "./state-of.js";
 
 export interface GradientGraphOptions {
   readonly config: ModelConfig;
@@ -125,9 +126,9 @@ export function keptStates(
   { config, chunks, losses }: GradientGraphOptions,
   weight: (name: string) => GraphTensor,
 ): readonly GraphTensor[] {
-  const { hidden, layers } = body(g, config, weight);
+  const output = body(g, config, weight);
   const lossRows = g.reshape(g.input("lossRows", "i64", [chunks, "C"]), [-1]);
-  const states = [hidden, ...losses.studentLayers.map((layer) => layers[layer]!)];
+  const states = [output.hidden, ...losses.studentLayers.map((own) => stateOf(output, own))];
   return states.map((state) => g.gather(state, lossRows, 0));
 }
 

@@ -60,7 +60,7 @@ export function inputName(name: string, teacher: string | undefined): string {
 }
 
 function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly SignalInput[] {
-  const { spec, studentTopK, hiddenWidth, acrossTokenizers } = requirement;
+  const { spec, studentTopK, hiddenWidths, acrossTokenizers } = requirement;
   const slots = Array.from({ length: tauCount(requirement) }, (_, slot) => slot);
   return [
     ...(spec.topK > 0
@@ -86,7 +86,7 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
     ...(spec.dense === "none"
       ? []
       : [matrixPart("dense", vocabulary, ({ signal }) => signal.dense)]),
-    ...spec.hiddenLayers.map((layer) => hiddenPart(layer, hiddenWidth!)),
+    ...spec.hiddenLayers.map((layer, at) => hiddenPart(layer, hiddenWidths![at]!)),
   ];
 }
 

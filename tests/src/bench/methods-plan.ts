@@ -97,9 +97,7 @@ function plainBytesOf(losses: LossesConfig): number {
     const taus = Object.fromEntries(
       spec.taus.map((value, at) => [at, { kind: "constant", value } as const]),
     );
-    return (
-      sum + plainBytes({ signal: spec, studentTopK, taus }, SIZES.vocabulary, SIZES.teacher.width)
-    );
+    return sum + plainBytes({ signal: spec, studentTopK, taus }, SIZES.vocabulary, SIZES.teacher);
   }, 0);
 }
 

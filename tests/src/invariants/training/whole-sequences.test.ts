@@ -7,6 +7,7 @@ import { AUTHOR, type Rollout } from "@tandem/student-trainer/rollout/rollout.js
 import { GradientEngine } from "@tandem/student-trainer/training/gradient-engine.js";
 import { packMicrobatch } from "@tandem/student-trainer/training/pack-microbatch.js";
 import { signalInputs } from "@tandem/student-trainer/training/signal-inputs.js";
+import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import { assertAllClose } from "../../helpers/all-close.js";
 import { statesOf } from "../../oracle/losses/method-rows.js";
 import { TINY_LLAMA } from "./fixture-run.js";
@@ -14,13 +15,19 @@ import { TINY_LLAMA } from "./fixture-run.js";
 const vocabulary = TINY_LLAMA.vocabSize;
 const sizes = {
   vocabulary,
-  student: { layers: TINY_LLAMA.layers, width: TINY_LLAMA.hiddenSize },
-  teacher: { layers: 3, width: 24 },
+  student: {
+    layers: TINY_LLAMA.layers,
+    width: TINY_LLAMA.hiddenSize,
+    queryWidth: TINY_LLAMA.heads * TINY_LLAMA.headDim,
+    keyWidth: TINY_LLAMA.kvHeads * TINY_LLAMA.headDim,
+  },
+  teacher: { layers: 3, width: 24, keyWidth: 12 },
 };
 const losses = new LossSet(
   lossesSchema.parse([
     { name: "hidden-relations", heads: 4 },
     { name: "kd-nas", weight: 0.5 },
+    { name: "attention-relations", heads: 4, studentLayer: 1 },
   ]),
   sizes,
 );
@@ -30,7 +37,10 @@ const rollouts = [5, 3, 4].map((length, row): Rollout => {
   const hidden = new Map(
     requirement.spec.hiddenLayers.map((layer) => [
       layer,
-      statesOf("teacher", layer, length, 10 * row),
+      statesOf("teacher", layer, length, 10 * row).subarray(
+        0,
+        length * stateWidth(layer, sizes.teacher),
+      ),
     ]),
   );
   return {
@@ -46,11 +56,13 @@ const rollouts = [5, 3, 4].map((length, row): Rollout => {
   };
 });
 
+const WEIGHTS = [1, 0.5, 2];
+
 /** Losses and gradients, with chunks of about so many rows. */
-async function compute(chunkRows: number) {
+async function compute(chunkRows: number, model = initFromScratch(TINY_LLAMA, 7)) {
   const values = initialValues(losses.parameters);
   const engine = new GradientEngine({
-    model: initFromScratch(TINY_LLAMA, 7),
+    model,
     vocabulary,
     losses,
     requirement,
@@ -75,10 +87,11 @@ async function compute(chunkRows: number) {
         keepSequences: losses.keepsSequences,
       },
     );
-    const sums = await engine.accumulate(packed, { weights: [1, 0.5], scalars: [] }, true);
-    const gradients = [...engine.gradients].flatMap(([, own]) => Array.from(own));
+    const sums = await engine.accumulate(packed, { weights: WEIGHTS, scalars: [] }, true);
+    const byName = engine.gradients;
+    const gradients = [...byName.values()].flatMap((own) => Array.from(own));
     const size = packed.feeds["targets.0"]!.shape[0]!;
-    return { chunks: packed.chunks, size, slots: [...packed.slots], sums, gradients };
+    return { chunks: packed.chunks, size, slots: [...packed.slots], sums, gradients, byName };
   } finally {
     await engine.close();
   }
@@ -95,5 +108,26 @@ describe("losses that relate positions to each other", () => {
     assertAllClose(cut.sums, whole.sums, close, "losses");
     assertAllClose(cut.gradients, whole.gradients, close, "gradients");
     assert.ok(whole.gradients.some((x) => Math.abs(x) > 1e-3));
+  });
+
+  it("have the gradient of their value by every weight of the student, projections of a block included", async () => {
+    const { byName } = await compute(12);
+    for (const name of ["q_proj", "k_proj", "v_proj"].map(
+      (own) => `model.layers.0.self_attn.${own}.weight`,
+    )) {
+      const gradient = byName.get(name)!;
+      const norm = Math.hypot(...gradient);
+      const value = async (by: number) => {
+        const model = initFromScratch(TINY_LLAMA, 7);
+        const weight = model.weights.get(name)!;
+        gradient.forEach((slope, at) => (weight[at]! += (by * slope) / norm));
+        const { sums } = await compute(12, model);
+        return sums.reduce((sum, own, at) => sum + own * WEIGHTS[at]!, 0);
+      };
+      const step = 0.02;
+      const slope = ((await value(step)) - (await value(-step))) / (2 * step);
+      // Float32 sums of about 2 are off by 1e-6, which is 5e-5 of a slope; the third derivative adds step².
+      assertAllClose([norm], [slope], { rtol: 5e-3, atol: 5e-4 }, name);
+    }
   });
 });

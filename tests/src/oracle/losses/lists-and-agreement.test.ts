@@ -206,6 +206,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   minillm: "a whitened advantage: policy-gradient.test.ts",
   "hidden-states": "compares states of two widths: hidden-losses.test.ts",
   "hidden-relations": "compares states of two widths: hidden-losses.test.ts",
+  "attention-relations": "compares projections of two widths: attention-relations.test.ts",
   "kd-nas": "compares states of two widths: hidden-losses.test.ts",
 };
 
@@ -248,7 +249,7 @@ describe("the ends of a mixture", () => {
       student: student.slice(0, vocabulary),
       teacher: teacher.slice(0, vocabulary),
     };
-    for (const loss of ["hidden-relations", "span-products"]) {
+    for (const loss of ["hidden-relations", "attention-relations", "span-products"]) {
       const { value, gradient, layerGradients } = await evaluateRows({ loss }, one);
       const slopes = [...gradient, ...Object.values(layerGradients).flatMap((own) => [...own])];
       assert.equal(value, 0);

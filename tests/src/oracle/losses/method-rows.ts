@@ -1,5 +1,6 @@
 /** Every registered loss on rows of known logits, with the signal of that teacher. */
 import { evaluateLoss, lossRequirement, type LossValue } from "@tandem/student-trainer";
+import { stateNumber } from "@tandem/shared/wire/state-number.js";
 import { bestIds, logSumExp, signalOfLogits } from "../../helpers/signal-of-logits.js";
 
 export interface MethodRows {
@@ -19,6 +20,14 @@ export interface MethodRows {
 
 /** Of the models whose hidden states the rows have. */
 export const SIZES = { student: { layers: 2, width: 16 }, teacher: { layers: 3, width: 24 } };
+
+/** The numbers of all of the student's hidden states. */
+const STUDENT_STATES: readonly number[] = [
+  0,
+  ...(["stream", "queries", "keys", "values"] as const).flatMap((kind) =>
+    Array.from({ length: SIZES.student.layers }, (_, at) => stateNumber({ kind, layer: at + 1 })),
+  ),
+];
 
 /** Each row's states are its own, however many rows there are. */
 export function statesOf(
@@ -74,7 +83,7 @@ export function evaluateRows(
     ...(requirement.ownLogProbs && { oldLogProbs }),
     sizes: SIZES,
     studentLayers: Object.fromEntries(
-      Array.from({ length: SIZES.student.layers + 1 }, (_, layer) => [
+      STUDENT_STATES.map((layer) => [
         layer,
         rows.layers?.(layer) ?? statesOf("student", layer, count, rows.firstRow),
       ]),

@@ -106,7 +106,7 @@ describe("what a loss asks for", () => {
     const losses = new Map(listLosses().map(({ name, requires }) => [name, requires]));
     const of = (name: string) => [
       describeRequirement(losses.get(name)!),
-      plainBytes(losses.get(name)!, 1000, 768),
+      plainBytes(losses.get(name)!, 1000, { width: 768 }),
     ];
     assert.deepEqual(of("cross-entropy"), ["nothing", 0]);
     assert.deepEqual(of("dtkd"), ["all V logits", 4000]);

@@ -45,6 +45,8 @@ describe("examples/methods", () => {
     assert.equal(bytes("sft"), 0);
     // Layers 2, 4, 6 and 4, 5, 6: four different ones.
     assert.equal(bytes("kd-nas"), 4 * 128 * 2);
+    // Queries, keys and values, and a list of eight.
+    assert.equal(bytes("attention-relations"), 3 * 128 * 2 + 8 * 8 + 8);
   });
 
   it("knows the methods whose loss need not fall", () => {
