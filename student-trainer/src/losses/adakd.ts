@@ -32,10 +32,9 @@ const options = z.strictObject({
     .lt(1)
     .default(0.05)
     .describe("σ: by how much r is moved, as a part of it"),
-  temperature: z
-    .number()
-    .positive()
-    .default(1)
+  temperature: scheduleSchema
+    .refine((schedule) => scheduleMinimum(schedule) > 0, "must be positive")
+    .default({ kind: "constant", value: 1 })
     .describe("T₀, that of a position with the median score"),
   strength: z
     .number()
@@ -82,10 +81,9 @@ export const adakd: LossDefinition<z.output<typeof options>> = {
       const selected = hardest(positions, controller?.[0] ?? scheduleAt(ratio, progress));
       const median = lowerMedian([...selected].map(({ probe }) => probe));
       const slope = soften ? strength : -strength;
+      const middle = scheduleAt(temperature, progress);
       const temperatures = positions.map(({ probe }) =>
-        median === 0
-          ? temperature
-          : temperature * Math.exp(slope * Math.tanh(Math.log(probe / median))),
+        median === 0 ? middle : middle * Math.exp(slope * Math.tanh(Math.log(probe / median))),
       );
       return [
         keptShare(positions, (position) => selected.has(position)),

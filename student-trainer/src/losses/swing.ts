@@ -4,6 +4,7 @@ import { rngKeyOf } from "@tandem/shared/numeric/hash32.js";
 import { z } from "zod";
 import { atomLaws, bounded, klFromTeacher } from "./atoms.js";
 import type { LossDefinition, MinibatchPosition } from "./loss-definition.js";
+import { scheduleMinimum, scheduleSchema } from "./schedule.js";
 import { signalPart } from "./signal-part.js";
 
 const options = z.strictObject({
@@ -13,10 +14,9 @@ const options = z.strictObject({
     .max(64)
     .default(32)
     .describe("size of the teacher's top list; the rest is one bucket, with its mass as it is"),
-  temperature: z
-    .number()
-    .min(1)
-    .default(10)
+  temperature: scheduleSchema
+    .refine((schedule) => scheduleMinimum(schedule) >= 1, "must be at least 1")
+    .default({ kind: "constant", value: 10 })
     .describe("of the list at a position that is surely private; 1 at one that surely is not"),
   noise: z
     .number()
@@ -50,7 +50,10 @@ export const swing: LossDefinition<SwingOptions> = {
   summary: "forward KL with softer, noisy targets where a token seems private",
   source: "Swing Distillation, arXiv 2212.08349 (abstract)",
   options,
-  requires: ({ topK }) => ({ signal: { topK, token: true } }),
+  requires: ({ topK, temperature }) => ({
+    signal: { topK, token: true },
+    scalars: { temperature },
+  }),
   probe: (ops, { logits, targets }) => {
     const own = ops.squeeze(ops.takeAlongAxis(logits, ops.unsqueeze(targets, 1), 1), 1);
     return ops.sub(own, ops.logSumExp(logits, 1));
@@ -64,7 +67,11 @@ export const swing: LossDefinition<SwingOptions> = {
   },
   perToken: (ops, inputs, chosen) => {
     const { private: probability, ...noise } = inputs.columns;
-    invariant(probability !== undefined, "the loss is given its columns");
+    const { temperature } = inputs.scalars;
+    invariant(
+      probability !== undefined && temperature !== undefined,
+      "the loss is given its columns and its schedule",
+    );
     const laws = atomLaws(ops, inputs, {
       ...chosen,
       dense: false,
@@ -73,7 +80,7 @@ export const swing: LossDefinition<SwingOptions> = {
     const { ids, logTail } = inputs.teacher.top!;
     const listed = ids.shape[1] as number;
     const pi = ops.unsqueeze(probability, 1); // [n,1]
-    const heat = ops.add(ops.scalar(1), ops.mul(pi, ops.scalar(chosen.temperature - 1)));
+    const heat = ops.add(ops.scalar(1), ops.mul(pi, ops.sub(temperature, ops.scalar(1))));
     const columns = noiseNames(Math.min(chosen.topK, listed)).map((name) =>
       ops.unsqueeze(noise[name]!, 1),
     );

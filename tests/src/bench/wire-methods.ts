@@ -90,6 +90,7 @@ function signalsOfLosses(): ReadonlyMap<string, readonly Choice[]> {
     { name: "dtkd", options: { dense: false } },
     { name: "continuation-kd", options: { support: "top-k-approximation" } },
     { name: "ranking", options: { k: 15 } },
+    { name: "rs-kd", options: { drawTemperature: 2 } },
   ];
   const found = new Map<string, Choice[]>();
   for (const choice of choices) {

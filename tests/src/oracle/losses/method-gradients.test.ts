@@ -25,6 +25,7 @@ const SMOOTH: readonly MethodChoice[] = [
   { loss: "continuation-kd", options: { phi: 0.5, psi: 0.25, margin: 1 } },
   { loss: "continuation-kd", options: { phi: 0.5, psi: 0, support: "top-k-approximation", k: 2 } },
   { loss: "rs-kd" },
+  { loss: "rs-kd", options: { drawTemperature: 2 } },
   { loss: "gold", options: { topK: 3, beta: 0.3 } },
   { loss: "gold", options: { topK: 3, hybrid: false } },
   { loss: "truncated-forward-kl", options: { topK: 3, normalise: "both" } },
