@@ -10,6 +10,7 @@ import type {
   PositionMoments,
   TemperedTensors,
 } from "./loss-definition.js";
+import { scheduleAt, scheduleMinimum, scheduleSchema } from "./schedule.js";
 import { temperedKl } from "./tempered-kl.js";
 
 const options = z
@@ -20,7 +21,10 @@ const options = z
       .describe(
         "released: T = 2x/(x+y)·τ with gradient through the student's y; detached: without; solved: equal sharpness by bisection, without",
       ),
-    temperature: z.number().positive().default(4).describe("τ, the mean of both temperatures"),
+    temperature: scheduleSchema
+      .refine((schedule) => scheduleMinimum(schedule) > 0, "must be positive")
+      .default({ kind: "constant", value: 4 })
+      .describe("τ, the mean of both temperatures; a schedule with all V logits only"),
     alpha: z.number().min(0).default(3).describe("weight of the term with dynamic temperatures"),
     beta: z.number().min(0).default(1).describe("weight of the term with τ on both sides"),
     centred: z
@@ -52,6 +56,11 @@ const options = z
     message:
       "without all logits only detached, centred temperatures are exact: they are fixed when the text is scored; set mode: detached, centred: true, or dense: true",
   })
+  .refine(({ dense, temperature }) => dense || temperature.kind === "constant", {
+    path: ["temperature"],
+    message:
+      "without all logits temperatures are fixed when the text is scored; give a number, or dense: true",
+  })
   .refine(({ mode, centred }) => mode !== "solved" || centred, {
     path: ["centred"],
     message: "solved compares centred logits; leave centred at true",
@@ -68,8 +77,8 @@ export const dtkd: LossDefinition<z.output<typeof options>> = {
   source: "DTKD, arXiv 2404.12711",
   options,
   requires: (chosen) => {
-    if (chosen.dense) return { signal: { dense: "f32" } };
-    const fixed = { kind: "constant", value: chosen.temperature } as const;
+    const { temperature: fixed } = chosen;
+    if (chosen.dense) return { signal: { dense: "f32" }, scalars: { temperature: fixed } };
     return {
       signal: { topK: chosen.topK },
       ...(chosen.beta > 0 && { taus: { fixed } }),
@@ -86,10 +95,13 @@ type DtkdOptions = z.output<typeof options>;
 
 function denseLoss<T extends Tensor>(
   ops: TensorOps<T>,
-  { logits, teacher }: LossInputs<T>,
-  { mode, temperature, alpha, beta, centred, floor }: DtkdOptions,
+  { logits, teacher, scalars: { temperature } }: LossInputs<T>,
+  { mode, alpha, beta, centred, floor }: DtkdOptions,
 ): T {
-  invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
+  invariant(
+    teacher.dense !== undefined && temperature !== undefined,
+    "a dense loss is given dense teacher logits and its temperature",
+  );
   const sides = { u: teacher.dense, v: logits };
   const pair = pairOf(ops, sides, { mode, temperature, centred, floor });
   const byTemperatures = mode === "released";
@@ -98,12 +110,12 @@ function denseLoss<T extends Tensor>(
     temperedKl(ops, sides, pair, { byTemperatures }),
   );
   if (beta === 0) return ops.mul(dynamic, ops.scalar(alpha));
-  const tau = ops.broadcastTo(ops.scalar(temperature), pair.student);
+  const tau = ops.broadcastTo(temperature, pair.student);
   const both = { teacher: tau, student: tau };
   const fixed = temperedKl(ops, sides, both, { byTemperatures: false });
   return ops.add(
     ops.mul(dynamic, ops.scalar(alpha)),
-    ops.mul(fixed, ops.scalar(beta * temperature ** 2)),
+    ops.mul(fixed, ops.mul(ops.mul(temperature, temperature), ops.scalar(beta))),
   );
 }
 
@@ -127,15 +139,16 @@ function listedLoss<T extends Tensor>(
   if (fixed === undefined) return dynamic;
   return ops.add(
     dynamic,
-    ops.mul(divergence(fixed, fixed.tau), ops.scalar(beta * temperature ** 2)),
+    ops.mul(divergence(fixed, fixed.tau), ops.scalar(beta * scheduleAt(temperature, 0) ** 2)),
   );
 }
 
 /** `sharedByMaxima` of one position; τ twice where a mean is not known (a teacher with impossible ids). */
 function temperaturesAt(
   { teacher, student }: PositionMoments,
-  { temperature, floor }: Pick<DtkdOptions, "temperature" | "floor">,
+  { temperature: constant, floor }: Pick<DtkdOptions, "temperature" | "floor">,
 ): { readonly teacher: number; readonly student: number } {
+  const temperature = scheduleAt(constant, 0);
   const [x, y] = [teacher.max - teacher.mean, student.max - student.mean];
   const sum = x + y;
   if (!Number.isFinite(sum) || sum < 1e-6) return { teacher: temperature, student: temperature };
@@ -150,9 +163,10 @@ interface Logits<T> {
   readonly v: T;
 }
 
-interface PairOptions {
+interface PairOptions<T> {
   readonly mode: "released" | "detached" | "solved";
-  readonly temperature: number;
+  /** τ, f32 scalar. */
+  readonly temperature: T;
   readonly centred: boolean;
   readonly floor: number;
 }
@@ -160,7 +174,7 @@ interface PairOptions {
 function pairOf<T extends Tensor>(
   ops: TensorOps<T>,
   { u, v }: Logits<T>,
-  options: PairOptions,
+  options: PairOptions<T>,
 ): TemperaturePair<T> {
   switch (options.mode) {
     case "released":
@@ -181,17 +195,16 @@ function pairOf<T extends Tensor>(
 function sharedByMaxima<T extends Tensor>(
   ops: TensorOps<T>,
   { u, v }: Logits<T>,
-  { temperature, centred, floor }: PairOptions,
+  { temperature: tau, centred, floor }: PairOptions<T>,
 ): TemperaturePair<T> {
   const each = { axes: [1], keepDims: true };
   const [largestU, largestV] = [ops.reduceMax(u, each), ops.reduceMax(v, each)];
   const x = centred ? ops.sub(largestU, meanLogit(ops, u)) : largestU;
   const y = centred ? ops.sub(largestV, ops.reduceMean(v, each)) : largestV;
   const sum = ops.add(x, y);
-  const tau = ops.scalar(temperature);
   const flat = ops.less(ops.abs(sum), ops.scalar(1e-6));
-  const unit = ops.div(ops.scalar(2 * temperature), ops.where(flat, ops.scalar(1), sum));
-  const lowest = ops.scalar(floor * temperature);
+  const unit = ops.div(ops.mul(tau, ops.scalar(2)), ops.where(flat, ops.scalar(1), sum));
+  const lowest = ops.mul(tau, ops.scalar(floor));
   const temperatureOf = (maximum: T): T =>
     ops.maximum(ops.where(flat, tau, ops.mul(maximum, unit)), lowest);
   return { teacher: temperatureOf(x), student: temperatureOf(y) };

@@ -6,9 +6,9 @@ export interface TemperaturePair<T> {
   readonly student: T;
 }
 
-export interface EqualSharpnessOptions {
-  /** τ. */
-  readonly temperature: number;
+export interface EqualSharpnessOptions<T> {
+  /** τ, f32 scalar. */
+  readonly temperature: T;
   /** No temperature goes below floor·τ. */
   readonly floor: number;
 }
@@ -22,17 +22,15 @@ const HALVINGS = 24;
 export function equalSharpness<T extends Tensor>(
   ops: TensorOps<T>,
   { u, v }: { readonly u: T; readonly v: T },
-  { temperature, floor }: EqualSharpnessOptions,
+  { temperature: tau, floor }: EqualSharpnessOptions<T>,
 ): TemperaturePair<T> {
-  const tau = ops.scalar(temperature);
   const sharpness = (z: T, by: T): T => ops.unsqueeze(ops.logSumExp(ops.div(z, by), 1), 1);
   const excess = (delta: T): T =>
     ops.sub(sharpness(u, ops.add(tau, delta)), sharpness(v, ops.sub(tau, delta)));
-  const reach = temperature * (1 - floor);
   const like = ops.reduceMax(u, { axes: [1], keepDims: true }); // [n,1]
-  const column = (value: number): T => ops.broadcastTo(ops.scalar(value), like);
-  let low = column(-reach);
-  let high = column(reach);
+  const reach = ops.broadcastTo(ops.mul(tau, ops.scalar(1 - floor)), like);
+  let low = ops.neg(reach);
+  let high = reach;
   for (let step = 0; step < HALVINGS; step++) {
     const middle = ops.mul(ops.add(low, high), ops.scalar(0.5));
     const teacherIsSharper = ops.greater(excess(middle), ops.scalar(0));

@@ -123,7 +123,7 @@ describe("equalSharpness", () => {
     const pair = equalSharpness(
       ops,
       { u: referenceTensor(u, shape), v: referenceTensor(v, shape) },
-      { temperature: 4, floor: 0.01 },
+      { temperature: ops.scalar(4), floor: 0.01 },
     );
     const [t, s] = [pair.teacher.data[0]!, pair.student.data[0]!];
     assertAllClose([t + s], [8], { rtol: 1e-12, atol: 0 });
@@ -134,7 +134,11 @@ describe("equalSharpness", () => {
 
   it("takes τ twice where both are uniform", () => {
     const flat = referenceTensor(Array<number>(vocabulary).fill(0), [1, vocabulary]);
-    const pair = equalSharpness(ops, { u: flat, v: flat }, { temperature: 4, floor: 0.25 });
+    const pair = equalSharpness(
+      ops,
+      { u: flat, v: flat },
+      { temperature: ops.scalar(4), floor: 0.25 },
+    );
     assertAllClose([pair.teacher.data[0]!, pair.student.data[0]!], [4, 4], { rtol: 0, atol: 0 });
   });
 });

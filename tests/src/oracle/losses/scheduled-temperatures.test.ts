@@ -28,9 +28,12 @@ describe("a temperature that moves with the run", () => {
     ["forward-kl", { topK: 4 }],
     ["reverse-kl", { dense: true }],
     ["adakd", {}],
+    ["dtkd", {}],
+    ["dtkd", { mode: "solved" }],
+    ["dtkd", { mode: "released" }],
     ["swing", { topK: 4, noise: 0 }],
   ] as const) {
-    it(`is in ${loss} what it is at that point: 4 to 2 after a quarter is 3.5`, async () => {
+    it(`is in ${loss} ${JSON.stringify(options)} what it is at that point: 4 to 2 after a quarter is 3.5`, async () => {
       const temperature = { kind: "linear", from: 4, to: 2 };
       const moving = await evaluate(loss, { ...options, temperature });
       const fixed = await evaluate(loss, { ...options, temperature: 3.5 });

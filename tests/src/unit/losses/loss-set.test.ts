@@ -142,6 +142,11 @@ describe("a set of losses", () => {
       { name: "forward-kl", teacher: "a", teachers: ["b"] },
       /both given/,
     ],
+    [
+      "a temperature that moves behind a text that is scored already",
+      { name: "dtkd", dense: false, temperature: { kind: "linear", from: 4, to: 2 } },
+      /fixed when the text is scored; give a number, or dense: true/,
+    ],
     ["a beta outside [0, 1]", { name: "generalized-jsd", beta: 1.5 }, /beta/],
   ];
   for (const [what, config, message] of refused) {
