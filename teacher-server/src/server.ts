@@ -86,6 +86,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     }),
     maxMessageBytes: MAX_MESSAGE_BYTES,
     reflection: config.reflection,
+    keepaliveMs: config.keepaliveMs,
     credentials: tls === undefined ? ServerCredentials.createInsecure() : new TlsCredentials(tls),
     authenticator: createAuthenticator({
       gate,

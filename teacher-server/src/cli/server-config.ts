@@ -131,6 +131,14 @@ export const serverConfigSchema = z.strictObject({
     .min(1)
     .default(600_000)
     .describe("idle sequences are closed after this time"),
+  keepaliveMs: z
+    .number()
+    .int()
+    .min(1)
+    .default(20_000)
+    .describe(
+      "silence after which a connection is probed; without an answer within half of that it is closed, and what it held is free",
+    ),
   memoryLimit: z
     .number()
     .int()

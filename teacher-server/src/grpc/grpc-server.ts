@@ -22,6 +22,8 @@ export interface GrpcServerOptions {
   readonly credentials: ServerCredentials;
   /** Asks who calls. */
   readonly authenticator: ServerInterceptor;
+  /** Silence after which a connection is probed; it has half of that to answer. */
+  readonly keepaliveMs: number;
   /** Items of one message at most. */
   readonly maxEntries: number;
 }
@@ -39,8 +41,8 @@ export class GrpcServer {
   constructor(options: GrpcServerOptions) {
     this.#server = new Server({
       // Off by default in grpc-js; without it a peer that vanished silently is never found.
-      "grpc.keepalive_time_ms": 20_000,
-      "grpc.keepalive_timeout_ms": 10_000,
+      "grpc.keepalive_time_ms": options.keepaliveMs,
+      "grpc.keepalive_timeout_ms": Math.ceil(options.keepaliveMs / 2),
       "grpc.max_receive_message_length": options.maxMessageBytes,
       interceptors: [options.authenticator],
     });

@@ -2,9 +2,14 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { loadTeacherPackageDefinition } from "@tandem/proto/load-teacher-proto.js";
+import { credentials } from "@grpc/grpc-js";
+import {
+  loadTeacherPackageDefinition,
+  loadTeacherProto,
+} from "@tandem/proto/load-teacher-proto.js";
 import type { MessageTypeDefinition } from "@grpc/proto-loader";
 import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
+import { startChaosProxy } from "../../helpers/chaos-proxy.js";
 import { fixtureModel, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
 import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
 
@@ -128,6 +133,33 @@ describe("streams of teacher-server", { timeout: 180_000 }, () => {
     stream.send({ drafts: [{ sequence: 1, start: 1, tokens: u32([1]) }] });
     assert.equal((await stream.next())?.errors[0]?.code, "ERROR_CODE_NOT_FOUND");
     await stream.finish();
+  });
+
+  it("frees what a client held that is silent without having said goodbye", async () => {
+    const own = await startLiveServer({
+      model: fixtureModel("llama-tied"),
+      args: ["--keepalive-ms", "500"],
+    });
+    const proxy = await startChaosProxy({ target: own.grpcAddress, random: () => 0 });
+    const client = new (loadTeacherProto().Teacher)(proxy.address, credentials.createInsecure());
+    const stream = new TeacherStream(client.interleave());
+    stream.call.on("error", () => {});
+    stream.send({
+      opens: [{ sequence: 1, prompt: u32([5]), maxResponse: 3, rule: { rank: 97 } }],
+      drafts: [{ sequence: 1, start: 0, tokens: u32([1]) }],
+    });
+    await stream.next();
+    // An idle connection that answers its probes is kept.
+    await delay(2_000);
+    assert.equal(await gauge(own, "teacher_open_sequences"), 1);
+    proxy.blackHole(60_000);
+    for (let i = 0; i < 200 && (await gauge(own, "teacher_open_sequences")) > 0; i++)
+      await delay(50);
+    assert.equal(await gauge(own, "teacher_open_streams"), 0);
+    assert.equal(await gauge(own, "teacher_kv_cache_used_bytes"), 0);
+    client.close();
+    await proxy.close();
+    await own.stop();
   });
 
   it("stops computing for a client that does not read, and goes on for others", async () => {
