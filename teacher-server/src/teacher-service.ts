@@ -208,11 +208,11 @@ export class TeacherService {
     this.#admission = admission;
     const observer: StepObserver = {
       onStep: (step, result, elapsedMs) => {
-        admission.onStep(result.computedPositions, elapsedMs);
+        if (loop.leftWaiting > 0) admission.onFullStep(result.computedPositions, elapsedMs);
         stepObserver.onStep(step, result, elapsedMs);
       },
     };
-    const loop = new StepLoop({ scheduler, run, clock, logger, observer });
+    const loop: StepLoop = new StepLoop({ scheduler, run, clock, logger, observer });
     this.#pool = pool;
     this.#prefixes = prefixes;
     this.#loop = loop;

@@ -70,8 +70,9 @@ export class Admission {
     return once(() => (this.#usedBytes -= bytes));
   }
 
-  /** A step was computed: how fast the engine is. */
-  onStep(positions: number, elapsedMs: number): void {
+  /** A step was computed while other items waited: how fast the engine is when it has as much to do as it can. A step with room to spare says nothing
+   * about that: its few positions take nearly as long as many. */
+  onFullStep(positions: number, elapsedMs: number): void {
     const keep = Math.exp(-elapsedMs / RATE_WINDOW_MS);
     this.#computed = {
       positions: this.#computed.positions * keep + positions,

@@ -35,6 +35,7 @@ export class StepLoop {
   #nextJobId = 1;
   #scheduled = false;
   #running = false;
+  #leftWaiting = 0;
   #unavailable: TandemError | undefined;
   #deadlineTimer: NodeJS.Timeout | undefined;
 
@@ -47,6 +48,11 @@ export class StepLoop {
 
   get waitingJobs(): number {
     return this.#options.scheduler.jobCount - this.#options.scheduler.runningCount;
+  }
+
+  /** Jobs that had no place in the last step when it was planned. */
+  get leftWaiting(): number {
+    return this.#leftWaiting;
   }
 
   get runningRows(): number {
@@ -131,6 +137,7 @@ export class StepLoop {
     this.#watchDeadlines();
     if (plan.step.rows.length === 0 && plan.step.release.length === 0) return;
     this.#running = true;
+    this.#leftWaiting = this.waitingJobs;
     this.#compute(plan).catch((error: unknown) => {
       this.#options.logger.fatal({ event: "loop.failed", err: error }, "the step loop failed");
     });

@@ -73,7 +73,7 @@ describe("Admission by memory", () => {
 
   it("takes nothing for what it refuses for another reason", () => {
     const { whole, admission } = admissionOf(1e9);
-    whole.onStep(1, 1000);
+    whole.onFullStep(1, 1000);
     whole.enqueue({ ...demand, positions: 100 });
     refusal(() => admission.admit(demand));
     assert.equal(whole.usedBytes, 0);
@@ -84,7 +84,7 @@ describe("Admission by time", () => {
   it("refuses what would wait too long, with the time until it would not", () => {
     const { whole, admission } = admissionOf(1e9);
     // 100 positions a second.
-    whole.onStep(50, 500);
+    whole.onFullStep(50, 500);
     const tickets = Array.from({ length: 11 }, () => admission.admit(demand));
     // 110 positions are 1100 ms, and 1000 may be waited.
     const error = refusal(() => admission.admit(demand));
@@ -94,9 +94,14 @@ describe("Admission by time", () => {
     admission.admit(demand);
   });
 
+  it("refuses nothing before it has seen how fast full steps are", () => {
+    const { admission } = admissionOf(1e9);
+    for (let i = 0; i < 1000; i++) admission.admit(demand);
+  });
+
   it("refuses what would miss its own deadline", () => {
     const { whole, admission, clock } = admissionOf(1e9);
-    whole.onStep(50, 500);
+    whole.onFullStep(50, 500);
     for (let i = 0; i < 5; i++) admission.admit(demand);
     clock.ms = 10_000;
     assert.equal(
@@ -109,10 +114,10 @@ describe("Admission by time", () => {
 
   it("follows an engine that becomes slower", () => {
     const { whole, admission } = admissionOf(1e9);
-    whole.onStep(1000, 100);
+    whole.onFullStep(1000, 100);
     for (let i = 0; i < 20; i++) admission.admit(demand);
     // 200 positions at 10,000 a second were nothing; at 50 a second they are four seconds.
-    for (let i = 0; i < 100; i++) whole.onStep(10, 200);
+    for (let i = 0; i < 100; i++) whole.onFullStep(10, 200);
     const { retryDelayMs } = refusal(() => admission.admit(demand));
     assert.equal(retryDelayMs, 1000);
   });
