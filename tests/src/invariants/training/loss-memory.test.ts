@@ -74,7 +74,7 @@ describe("a loss and its gradient over 256 positions of 49,152 ids", () => {
     const names = FORMS.filter((form) => lossGraph(form).losses.keepsSequences);
     assert.deepEqual(
       new Set(names.map(({ name }) => name)),
-      new Set(["hidden-relations", "span-products", "gold"]),
+      new Set(["attention-relations", "hidden-relations", "span-products", "gold"]),
     );
   });
 });
