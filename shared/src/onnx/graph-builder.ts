@@ -1,5 +1,5 @@
 import { normalizeAxes, normalizeAxis } from "../numeric/shape.js";
-import { broadcastShapes, sameShape } from "../tensor/broadcast.js";
+import { sameShape } from "../tensor/broadcast.js";
 import { canonicalDim } from "../tensor/dim.js";
 import type {
   InferenceOps,
@@ -15,20 +15,11 @@ import type {
   Shape,
   TopK,
 } from "../tensor/tensor-ops.js";
+import { ArithmeticRecorder } from "./arithmetic-recorder.js";
 import { constantDType, toConstantData } from "./constant-data.js";
-import { GraphRecorder } from "./graph-recorder.js";
 import type { GraphTensor } from "./graph.js";
 import { resolveBound, resolveReshape } from "./resolve-shape.js";
-import {
-  isColumn,
-  isZeros,
-  narrowOperands,
-  scaledTensor,
-  shiftedMean,
-  shiftedTensor,
-  softmaxLogits,
-  type BroadcastingOpName,
-} from "./simplify.js";
+import { shiftedMean, softmaxLogits } from "./simplify.js";
 
 type G = GraphTensor;
 
@@ -49,7 +40,7 @@ export interface RowBlocksResults<T> {
 
 /** Records operations as an immutable graph. Equal operations on equal inputs are recorded once; what changes nothing is
  * left out; `build` drops what no output needs. */
-export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
+export class GraphBuilder extends ArithmeticRecorder implements InferenceOps<G> {
   // ── sources ──
 
   constant(
@@ -65,42 +56,6 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   }
 
   // ── elementwise ──
-
-  add(a: G, b: G): G {
-    return (
-      this.#scatterInto(a, b) ??
-      this.#scatterInto(b, a) ??
-      this.#addTransposed(a, b) ??
-      this.#broadcasting("add", a, b)
-    );
-  }
-
-  sub(a: G, b: G): G {
-    return this.#shiftsOutside(a, b) ?? this.#broadcasting("sub", a, b);
-  }
-
-  mul(a: G, b: G): G {
-    return (
-      this.#scaledFurther("mul", a, b) ??
-      this.#scaledFurther("mul", b, a) ??
-      this.#broadcasting("mul", a, b)
-    );
-  }
-
-  div(a: G, b: G): G {
-    return this.#scaledFurther("div", a, b) ?? this.#broadcasting("div", a, b);
-  }
-
-  maximum(a: G, b: G): G {
-    const parts = shiftedTensor(a);
-    if (parts === undefined || !isColumn(b, a.shape)) return this.#broadcasting("maximum", a, b);
-    const { large, shift } = parts;
-    return this.sub(this.#broadcasting("maximum", large, this.add(shift, b)), shift);
-  }
-
-  minimum(a: G, b: G): G {
-    return this.#broadcasting("minimum", a, b);
-  }
 
   neg(x: G): G {
     return this.record("neg", [x], {});
@@ -165,19 +120,19 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
   }
 
   greater(a: G, b: G): G {
-    return this.#broadcasting("greater", a, b);
+    return this.broadcasting("greater", a, b);
   }
 
   greaterEqual(a: G, b: G): G {
-    return this.#broadcasting("greaterEqual", a, b);
+    return this.broadcasting("greaterEqual", a, b);
   }
 
   less(a: G, b: G): G {
-    return this.#broadcasting("less", a, b);
+    return this.broadcasting("less", a, b);
   }
 
   equal(a: G, b: G): G {
-    return this.#broadcasting("equal", a, b);
+    return this.broadcasting("equal", a, b);
   }
 
   logicalAnd(a: G, b: G): G {
@@ -409,56 +364,6 @@ export class GraphBuilder extends GraphRecorder implements InferenceOps<G> {
     const attributes = { body: inner.build(), rowInputs: rows.length, blockRows, rowResults };
     const all = this.recordAll("rowBlocks", [...rows, ...shared], attributes);
     return { rows: all.slice(0, rowResults), sums: all.slice(rowResults) };
-  }
-
-  // ── what arithmetic and broadcasting simplify ──
-
-  #broadcasting(kind: BroadcastingOpName, a: G, b: G): G {
-    return this.record(kind, narrowOperands(a, b), {});
-  }
-
-  /** (large·column)·c = large·(column·c): one pass over the large tensor instead of two. */
-  #scaledFurther(kind: "mul" | "div", x: G, c: G): G | undefined {
-    const parts = scaledTensor(x);
-    if (parts === undefined || !isColumn(c, x.shape)) return undefined;
-    const column = this.record(kind, narrowOperands(parts.column, c), {});
-    if (!sameShape(broadcastShapes(parts.large.shape, column.shape), x.shape)) return undefined;
-    return this.mul(parts.large, column);
-  }
-
-  /** (x − c) − (y − d) = (x − y) − (c − d), and (x − c) − d = x − (c + d): one pass over long rows instead of two or three. */
-  #shiftsOutside(a: G, b: G): G | undefined {
-    const [left, right] = [shiftedTensor(a), shiftedTensor(b)];
-    if (left !== undefined && isColumn(b, a.shape) && b.shape.length <= a.shape.length) {
-      return this.#broadcasting("sub", left.large, this.add(left.shift, b));
-    }
-    if ((left === undefined && right === undefined) || !sameShape(a.shape, b.shape)) {
-      return undefined;
-    }
-    const gap = this.#broadcasting("sub", left?.large ?? a, right?.large ?? b);
-    if (left === undefined) return this.#broadcasting("sub", gap, this.neg(right!.shift));
-    const shift = right === undefined ? left.shift : this.sub(left.shift, right.shift);
-    return this.#broadcasting("sub", gap, shift);
-  }
-
-  /** base + (zeros with updates added at ids) = base with updates added at ids: no dense copy of mostly zeros. */
-  #scatterInto(base: G, term: G): G | undefined {
-    const { node } = term;
-    if (node.kind !== "scatterAlongAxis" || node.attributes.reduction !== "add") return undefined;
-    if (!sameShape(base.shape, term.shape)) return undefined;
-    const [target, ids, updates] = node.inputs as readonly [G, G, G];
-    const start = isZeros(target) ? base : this.#scatterInto(base, target);
-    if (start === undefined) return undefined;
-    return this.record("scatterAlongAxis", [start, ids, updates], node.attributes);
-  }
-
-  /** aᵀ + bᵀ = (a + b)ᵀ: sums of many transposed terms are transposed once. */
-  #addTransposed(a: G, b: G): G | undefined {
-    if (a.node.kind !== "transpose" || b.node.kind !== "transpose") return undefined;
-    const { permutation } = a.node.attributes;
-    const agree = b.node.attributes.permutation.every((axis, at) => axis === permutation[at]);
-    if (!agree || !sameShape(a.shape, b.shape)) return undefined;
-    return this.transpose(this.add(a.node.inputs[0] as G, b.node.inputs[0] as G), permutation);
   }
 }
 
