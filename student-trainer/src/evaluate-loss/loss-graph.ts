@@ -1,7 +1,8 @@
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import type { Graph } from "@tandem/shared/onnx/graph.js";
 import { stateWidth } from "@tandem/shared/wire/state-number.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import {
   declareLossRows,
   declareScalars,

@@ -1,5 +1,5 @@
 import type { RunSizes } from "../losses/model-sizes.js";
-import type { SignalRequirement } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import { singleLoss } from "./single-loss.js";
 
 /** What a loss asks the teacher for, at a point of a run (0 … 1); `sizes` of the models for losses on hidden states.

@@ -1,7 +1,8 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.js";
 import { initialValues } from "../losses/initial-values.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 import { minibatchColumns, seenPositions } from "../training/minibatch-columns.js";
 import { packMicrobatch } from "../training/pack-microbatch.js";

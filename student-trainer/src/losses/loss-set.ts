@@ -1,9 +1,5 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import {
-  NO_SIGNAL,
-  type SignalSpec,
-  type TeacherSignal,
-} from "@tandem/shared/wire/teacher-signal.js";
+import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import { z } from "zod";
 import type {
@@ -19,6 +15,11 @@ import { assertListFits, teacherSize, toMember, type LossMember } from "./loss-m
 import { mergeSpecs, union } from "./merge-specs.js";
 import type { RunSizes } from "./model-sizes.js";
 import { lossTeachersShape, type TeacherName } from "./loss-teachers.js";
+import {
+  asksAnything,
+  type SignalRequirement,
+  type TeacherRequirement,
+} from "./signal-requirement.js";
 import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
 
 /** `losses:` of a configuration: each entry a loss by name, its weight (a number or a schedule) and its own options beside them. */
@@ -33,26 +34,6 @@ export const lossesSchema = z
   .min(1, "name at least one loss");
 
 export type LossesConfig = z.output<typeof lossesSchema>;
-
-/** A merged request to one teacher: what it sends and what the student sends along. */
-export interface TeacherRequirement {
-  readonly spec: SignalSpec;
-  /** Temperatures of each position, behind `spec.taus`. */
-  readonly positionTaus?: readonly PositionTemperature[];
-  /** How many of its own best ids the student has scored at each position; 0 = none. All teachers that are asked get the same list. */
-  readonly studentTopK: number;
-  /** Widths of the hidden states that the spec asks for, in its order; left out: it asks for none. */
-  readonly hiddenWidths?: readonly number[];
-  /** Some loss can do with another tokenizer; given: it is one, with so many ids. */
-  readonly acrossTokenizers?: { readonly vocabulary: number | undefined };
-}
-
-/** What the losses need of the row's teacher, and of those they name. */
-export interface SignalRequirement extends TeacherRequirement {
-  /** The student's own probability of each token is recorded when the text is written. */
-  readonly ownLogProbs?: boolean;
-  readonly named?: Readonly<Record<string, TeacherRequirement>>;
-}
 
 /** One teacher's tensors, its temperatures by slot, not by name. */
 export type SlottedTensors<T> = Omit<TeacherTensors<T>, "tempered"> & {
@@ -410,20 +391,10 @@ export class LossSet {
   }
 }
 
-/** Does a requirement ask for anything at all? */
-export function asksAnything({ spec, studentTopK }: TeacherRequirement): boolean {
-  return studentTopK > 0 || JSON.stringify(spec) !== JSON.stringify(NO_SIGNAL);
-}
-
 function longestList(members: readonly LossMember[]): number {
   return Math.max(0, ...members.map(({ requirement }) => requirement.studentTopK ?? 0));
 }
 
 function slotKey(tau: Schedule): string {
   return JSON.stringify(tau);
-}
-
-/** J: how many temperatures each position of a signal has. */
-export function tauCount({ spec, positionTaus = [] }: TeacherRequirement): number {
-  return spec.taus.length + positionTaus.length;
 }

@@ -4,7 +4,7 @@ import {
   type TeacherSignal,
 } from "@tandem/shared/wire/teacher-signal.js";
 
-import type { TeacherRequirement } from "../losses/loss-set.js";
+import type { TeacherRequirement } from "../losses/signal-requirement.js";
 
 /** What is asked of a teacher at first: everything, unless temperatures depend on its moments. */
 export function firstSpec({ spec, positionTaus = [] }: TeacherRequirement): SignalSpec {

@@ -4,7 +4,7 @@ import { invariant, unreachable } from "@tandem/shared/errors/invariant.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { NO_SIGNAL, type SignalSpec } from "@tandem/shared/wire/teacher-signal.js";
 
-import { asksAnything, type SignalRequirement } from "../losses/loss-set.js";
+import { asksAnything, type SignalRequirement } from "../losses/signal-requirement.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
 import { raceAbort } from "../teacher/race-abort.js";
 import type { RolloutRequest } from "../training/rollout-source.js";

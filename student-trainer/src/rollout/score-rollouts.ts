@@ -8,7 +8,7 @@ import {
   asksAnything,
   type SignalRequirement,
   type TeacherRequirement,
-} from "../losses/loss-set.js";
+} from "../losses/signal-requirement.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
 import type { ScoreAnswer, ScoreQuestion } from "../teacher/score-stream.js";
 import { raceAbort } from "../teacher/race-abort.js";

@@ -1,7 +1,7 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { isProjection, statePlace } from "@tandem/shared/wire/state-number.js";
-import { tauCount, type TeacherRequirement } from "../losses/loss-set.js";
+import { tauCount, type TeacherRequirement } from "../losses/signal-requirement.js";
 import type { RolloutConfig } from "../rollout/rollout-config.js";
 import type { TeacherDescription } from "./teacher-description.js";
 

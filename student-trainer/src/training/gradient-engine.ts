@@ -10,7 +10,8 @@ import {
   type NamedValues,
   type StudentModel,
 } from "../checkpoint/student-model.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import { buildGradientGraph, gradientName, type GradientGraphOptions } from "./gradient-graph.js";
 import type { PackedMicrobatch } from "./pack-microbatch.js";
 import { buildProbeGraph, probeName } from "./probe-graph.js";

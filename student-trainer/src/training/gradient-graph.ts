@@ -5,7 +5,8 @@ import { headName, listParameters } from "@tandem/shared/models/parameters.js";
 import { GraphBuilder } from "@tandem/shared/onnx/graph-builder.js";
 import type { Graph, GraphTensor } from "@tandem/shared/onnx/graph.js";
 import { gradients } from "../autodiff/gradients.js";
-import type { LossSet, SignalRequirement } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import {
   declareLossRows,
   declareScalars,

@@ -1,4 +1,4 @@
-import type { SignalRequirement } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import type { RolloutBatch } from "../rollout/rollout.js";
 import type { RolloutSource } from "./rollout-source.js";
 

@@ -2,7 +2,11 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { listStart } from "@tandem/shared/wire/signal-parts.js";
 import { UNMATCHED } from "../losses/aligned-signal.js";
-import { tauCount, type SignalRequirement, type TeacherRequirement } from "../losses/loss-set.js";
+import {
+  tauCount,
+  type SignalRequirement,
+  type TeacherRequirement,
+} from "../losses/signal-requirement.js";
 import type { Rollout } from "../rollout/rollout.js";
 
 /** One of the teacher's tensors as it enters the graph: `[n]`, or `[n,width]`. */

@@ -1,11 +1,10 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
+import type { LossSetInputs, SlottedTensors } from "../losses/loss-set.js";
 import {
   tauCount,
-  type LossSetInputs,
   type SignalRequirement,
-  type SlottedTensors,
   type TeacherRequirement,
-} from "../losses/loss-set.js";
+} from "../losses/signal-requirement.js";
 import { inputName } from "./signal-inputs.js";
 
 /** The signals' inputs (`signalInputs`) in the shape in which losses look for them. */

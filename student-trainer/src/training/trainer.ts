@@ -6,7 +6,7 @@ import {
   saveCheckpoint,
   type CheckpointContent,
 } from "../checkpoint/save-checkpoint.js";
-import type { SignalRequirement } from "../losses/loss-set.js";
+import type { SignalRequirement } from "../losses/signal-requirement.js";
 import type { RolloutBatch } from "../rollout/rollout.js";
 import { portions, shuffledOrder } from "./minibatches.js";
 import { createStepRunner } from "./create-step-runner.js";

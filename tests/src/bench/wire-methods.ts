@@ -18,7 +18,10 @@ import {
   type TeacherSignal,
 } from "@tandem/shared/wire/teacher-signal.js";
 import { listLosses, lossRequirement } from "@tandem/student-trainer";
-import { tauCount, type SignalRequirement } from "@tandem/student-trainer/losses/loss-set.js";
+import {
+  tauCount,
+  type SignalRequirement,
+} from "@tandem/student-trainer/losses/signal-requirement.js";
 
 const FRAME_ROWS = 64;
 const POSITION_TAU = 1.5;

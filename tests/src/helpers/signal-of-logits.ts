@@ -1,5 +1,8 @@
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
-import { tauCount, type SignalRequirement } from "@tandem/student-trainer/losses/loss-set.js";
+import {
+  tauCount,
+  type SignalRequirement,
+} from "@tandem/student-trainer/losses/signal-requirement.js";
 
 export interface KnownLogits {
   readonly vocabulary: number;
