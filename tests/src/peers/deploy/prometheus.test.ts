@@ -100,11 +100,15 @@ describe("Prometheus, scraping a teacher", { timeout: 120_000 }, () => {
     }
   });
 
-  it("evaluates every alert, and none is raised while all is well", async () => {
+  it("evaluates every alert, and raises none but for what was refused", async () => {
     const states = await rules();
     assert.ok(states.length >= 7);
-    for (const { name, health, state, lastError } of states)
-      assert.deepEqual([name, health, state], [name, "ok", "inactive"], lastError);
+    for (const { name, health, state, lastError } of states) {
+      assert.deepEqual([name, health], [name, "ok"], lastError);
+      // Some of what happens is refused; how much of the rate's window that fills depends on the machine's pace.
+      const expected = name === "TeacherRefuses" ? ["inactive", "pending"] : ["inactive"];
+      assert.ok(expected.includes(state), `${name} is ${state}`);
+    }
   });
 
   it("notices that a teacher is gone", async () => {
