@@ -1,14 +1,12 @@
 /** Kept tokens per second of interleaved writing, end to end over gRPC, against the same loop written with transformers: one row at a time and
  * all rows batched, in the same run. Options: --teacher DIR (the demo's), --student DIR or --layers LIST (0,2,4: some of the teacher's layers),
  * --data FILE (JSON lines; the demo's problems) --prompt FIELD --chat, --rows N (8: written at once), --sequences N (32: written in all per repeat), --max-response N (48), --block N (6), --ahead N (1), --rank K (2),
- * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (5), --warmup N (8: repeats that do not count, for both
+ * --temperature T (1) --top-p P (1) of the student, --top-k K (8) of the signal, --repeats N (11), --warmup N (8: repeats that do not count, for both
  * sides' compilers), --threads N (of our teacher and of our student: half the cores each, since they share the machine), --peer-threads N (all),
  * --python FILE (TANDEM_PYTHON; without it, or empty, only our side is measured). */
-import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
@@ -27,6 +25,7 @@ import { TeacherClient } from "@tandem/student-trainer/teacher/teacher-client.js
 import { TEACHER_DEFAULTS } from "@tandem/student-trainer/teacher/teacher-options.js";
 
 import { startLiveServer } from "../helpers/live-server.js";
+import { PeerProcess } from "./peer-process.js";
 import { spread } from "./spread.js";
 
 const root = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
@@ -79,19 +78,9 @@ export async function run(args: string[]): Promise<object> {
     const setup = await prepare(flags, dir);
     sides.tandem = await openOurs(setup);
     if (flags.python !== undefined && flags.python !== "") {
-      const peer = await openPeer(setup, flags.python);
-      sides.transformersOneRow = { write: (rows) => peer.write("one", rows), close: peer.close };
-      sides.transformersBatched = {
-        write: (rows) => peer.write("batched", rows),
-        close: () => Promise.resolve(),
-      };
+      Object.assign(sides, await openPeer(setup, flags.python));
     }
-    const rates = await takeTurns(sides, setup);
-    const fastest = Math.max(
-      ...Object.entries(rates).flatMap(([name, { keptTokensPerSecond }]) =>
-        name === "tandem" ? [] : [keptTokensPerSecond.median],
-      ),
-    );
+    const written = await takeTurns(sides, setup);
     return {
       teacher: flags.teacher,
       student: flags.student ?? `layers ${flags.layers} of the teacher`,
@@ -102,8 +91,8 @@ export async function run(args: string[]): Promise<object> {
       acceptRank: setup.acceptRank,
       threads: setup.threads,
       peerThreads: setup.peerThreads,
-      ...rates,
-      ...(fastest > 0 && { ratio: (rates.tandem?.keptTokensPerSecond.median ?? 0) / fastest }),
+      ...Object.fromEntries([...written].map(([name, turns]) => [name, summary(turns)])),
+      ...(written.size > 1 && { ratio: spread(ratios(written)) }),
     };
   } finally {
     for (const side of Object.values(sides)) await side.close();
@@ -115,7 +104,7 @@ export async function run(args: string[]): Promise<object> {
 async function takeTurns(
   sides: Readonly<Record<string, Side>>,
   { prompts, warmup }: Pick<Setup, "prompts" | "warmup">,
-) {
+): Promise<ReadonlyMap<string, readonly Written[]>> {
   const written = new Map<string, Written[]>(Object.keys(sides).map((name) => [name, []]));
   for (const [repeat, rows] of prompts.entries()) {
     for (const [name, side] of Object.entries(sides)) {
@@ -123,7 +112,17 @@ async function takeTurns(
       if (repeat >= warmup) written.get(name)?.push(result);
     }
   }
-  return Object.fromEntries([...written].map(([name, results]) => [name, summary(results)]));
+  return written;
+}
+
+const rate = ({ kept, seconds }: Written): number => kept / seconds;
+
+/** Ours over the faster of the others, repeat by repeat. */
+function ratios(written: ReadonlyMap<string, readonly Written[]>): number[] {
+  const { tandem = [], ...others } = Object.fromEntries(written);
+  return tandem.map(
+    (ours, i) => rate(ours) / Math.max(...Object.values(others).map((turns) => rate(turns[i]!))),
+  );
 }
 
 function parse(args: string[]) {
@@ -146,7 +145,7 @@ function parse(args: string[]) {
       temperature: { type: "string", default: "1" },
       "top-p": { type: "string", default: "1" },
       "top-k": { type: "string", default: "8" },
-      repeats: { type: "string", default: "5" },
+      repeats: { type: "string", default: "11" },
       warmup: { type: "string", default: "8" },
       threads: { type: "string", default: String(Math.max(1, availableParallelism() >> 1)) },
       "peer-threads": { type: "string", default: String(availableParallelism()) },
@@ -283,46 +282,35 @@ async function openOurs(setup: Setup): Promise<Side> {
   return { write, close };
 }
 
-interface Peer {
-  readonly write: (mode: "one" | "batched", rows: readonly DataRow[]) => Promise<Written>;
-  readonly close: () => Promise<void>;
-}
-
-async function openPeer(setup: Setup, python: string): Promise<Peer> {
-  const { teacherDir, studentDir, prompts: _prompts, peerThreads, ...rest } = setup;
-  const script = root("tests/peers/bench_skd.py");
-  const child = spawn(python, [script], { stdio: ["pipe", "pipe", "inherit"] });
-  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const ask = async (question: object): Promise<unknown> => {
-    child.stdin.write(`${JSON.stringify(question)}\n`);
-    const { value, done } = await lines.next();
-    if (done === true) throw new Error("bench_skd.py ended early");
-    return JSON.parse(value);
-  };
-  await ask({
+/** The transformers loops, both in one process. */
+async function openPeer(
+  { teacherDir, studentDir, prompts: _prompts, peerThreads, ...rest }: Setup,
+  python: string,
+): Promise<Record<"transformersBatched" | "transformersOneRow", Side>> {
+  const peer = new PeerProcess(python, "bench_skd.py");
+  await peer.ask({
     ...rest,
     threads: peerThreads,
     teacher: teacherDir,
     student: studentDir,
     teacherSampling: TEACHER_SAMPLING,
   });
+  const side = (mode: "one" | "batched", close: Side["close"]): Side => ({
+    write: async (rows) =>
+      (await peer.ask({ mode, prompts: rows.map(({ prompt }) => [...prompt]) })) as Written,
+    close,
+  });
   return {
-    write: async (mode, rows) =>
-      (await ask({ mode, prompts: rows.map(({ prompt }) => [...prompt]) })) as Written,
-    close: async () => {
-      child.stdin.end();
-      await closed;
-    },
+    transformersBatched: side("batched", () => peer.close()),
+    transformersOneRow: side("one", () => Promise.resolve()),
   };
 }
 
 function summary(results: readonly Written[]) {
-  const rates = results.map(({ kept, seconds }) => kept / seconds);
   const total = (pick: (result: Written) => number) =>
     results.reduce((sum, result) => sum + pick(result), 0);
   return {
-    keptTokensPerSecond: spread(rates),
+    keptTokensPerSecond: spread(results.map(rate)),
     acceptance: total(({ accepted }) => accepted) / total(({ judged }) => judged),
   };
 }

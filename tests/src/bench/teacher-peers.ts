@@ -1,14 +1,13 @@
 /** Other programs that can say what a model thinks of tokens, run by Pythons outside the repository: TANDEM_PYTHON (transformers; writes the GGUF files
  * too), TANDEM_VLLM_PYTHON, TANDEM_LLAMACPP_PYTHON. Those whose Python is not given are left out. */
-import { execFile, spawn, type ChildProcess } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { invariant } from "@tandem/shared/errors/invariant.js";
 import { DivergenceMeter } from "@tandem/teacher-server/engine/process/divergence.js";
+import { PeerProcess, peerScript } from "./peer-process.js";
 import { spread } from "./spread.js";
 
 export interface PeerSetup {
@@ -74,8 +73,7 @@ interface Measured {
 interface Opened {
   readonly kind: PeerKind;
   readonly version: string;
-  readonly ask: (question: object) => Promise<unknown>;
-  readonly child: ChildProcess;
+  readonly process: PeerProcess;
   readonly times: Measured[];
   readonly divergence: object | undefined;
 }
@@ -99,23 +97,20 @@ export class TeacherPeers {
     let reference: Float32Array | undefined;
     for (const kind of this.#wanted) {
       const peer = await this.#open(kind, setup);
-      const laws = kind.laws ? await this.#laws(peer.ask) : undefined;
+      const laws = kind.laws ? await this.#laws(peer.process) : undefined;
       reference ??= laws;
       const divergence =
         laws !== undefined && reference !== undefined && laws !== reference
           ? divergenceOf(reference, laws, setup.sequences[0]!.length)
           : undefined;
       this.#opened.push({ ...peer, kind, times: [], divergence });
-      signalGroup(peer.child, "SIGSTOP");
     }
   }
 
   /** One turn of each; `keep` false for the first, which warms up. */
   async measure(keep: boolean): Promise<void> {
-    for (const { ask, times, child } of this.#opened) {
-      signalGroup(child, "SIGCONT");
-      const measured = (await ask({ kind: "measure" })) as Measured;
-      signalGroup(child, "SIGSTOP");
+    for (const { process, times } of this.#opened) {
+      const measured = (await process.ask({ kind: "measure" })) as Measured;
       if (keep) times.push(measured);
     }
   }
@@ -146,65 +141,39 @@ export class TeacherPeers {
   }
 
   async close(): Promise<void> {
-    for (const { child } of this.#opened) {
-      signalGroup(child, "SIGCONT");
-      child.stdin?.end();
-    }
+    await Promise.all(this.#opened.map(({ process }) => process.close()));
     rmSync(this.#folder, { recursive: true });
   }
 
-  async #open(
-    kind: PeerKind,
-    setup: PeerSetup,
-  ): Promise<Pick<Opened, "ask" | "child" | "version">> {
-    const child = spawn(process.env[kind.python]!, [scriptPath(kind.script)], {
-      stdio: ["pipe", "pipe", "ignore"],
-      // A process group of its own: vLLM's engine is a process besides.
-      detached: true,
-    });
-    const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
-    const ask = async (question: object): Promise<unknown> => {
-      child.stdin!.write(`${JSON.stringify(question)}\n`);
-      const { value, done } = await lines.next();
-      if (done === true) throw new Error(`${kind.name} ended early`);
-      return JSON.parse(value);
-    };
+  async #open(kind: PeerKind, setup: PeerSetup): Promise<Pick<Opened, "process" | "version">> {
+    const peer = new PeerProcess(process.env[kind.python]!, kind.script);
     const form = kind.setup["form"];
     const gguf = form === undefined ? {} : { gguf: await this.#gguf(setup.dir, form) };
-    const { version } = (await ask({ kind: "setup", ...setup, ...kind.setup, ...gguf })) as {
+    const { version } = (await peer.ask({ kind: "setup", ...setup, ...kind.setup, ...gguf })) as {
       version: string;
     };
-    return { ask, child, version };
+    return { process: peer, version };
   }
 
   async #gguf(dir: string, form: string): Promise<string> {
     const python = process.env[TRANSFORMERS];
     invariant(python, `${TRANSFORMERS} is needed to write GGUF files`);
     const file = join(this.#folder, `${form}.gguf`);
-    await promisify(execFile)(python, [scriptPath("make_gguf.py"), dir, file, form]);
+    await promisify(execFile)(python, [peerScript("make_gguf.py"), dir, file, form]);
     return file;
   }
 
   /** f32 [length,V] of the first sequence. */
-  async #laws(ask: Opened["ask"]): Promise<Float32Array> {
+  async #laws(peer: PeerProcess): Promise<Float32Array> {
     const path = join(this.#folder, "laws");
-    await ask({ kind: "laws", path });
+    await peer.ask({ kind: "laws", path });
     const bytes = readFileSync(path);
     return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
   }
-}
-
-/** A peer is stopped while others have their turn: its threads wait for work by spinning, which cost whoever came after it up to a quarter of the time. */
-function signalGroup({ pid }: ChildProcess, signal: "SIGSTOP" | "SIGCONT"): void {
-  if (pid !== undefined) process.kill(-pid, signal);
 }
 
 function divergenceOf(reference: Float32Array, laws: Float32Array, length: number): object {
   const meter = new DivergenceMeter(reference.length / length);
   meter.compare(reference, laws);
   return meter.result();
-}
-
-function scriptPath(name: string): string {
-  return fileURLToPath(new URL(`../../peers/${name}`, import.meta.url));
 }
