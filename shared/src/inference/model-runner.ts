@@ -76,7 +76,7 @@ export class ModelRunner {
     ...options
   }: RunnerOptions & {
     readonly dir: string;
-    readonly quantized?: Pick<QuantizedModel, "quantization" | "storage"> & {
+    readonly quantized?: Pick<QuantizedModel, "quantization"> & {
       readonly file: string;
     };
   }): Promise<ModelRunner> {

@@ -9,11 +9,11 @@ import { safetensorsStart, type NamedShape } from "../checkpoint/write-safetenso
 import { writeFileAtomic } from "../checkpoint/write-file-atomic.js";
 import { headName, listParameters, type ParameterSpec } from "../models/parameters.js";
 import { quantizeBlocks } from "../quantization/block-bits.js";
-import { aroundZeroPoint, quantizeInt8Columns } from "../quantization/int8-columns.js";
+import { quantizeInt8Columns } from "../quantization/int8-columns.js";
 import {
   QUANTIZATION_VERSION,
   weightFormat,
-  type Int8Storage,
+  type Int8Sums,
   type Quantization,
   type WeightFormat,
 } from "../quantization/quantization.js";
@@ -31,8 +31,6 @@ export interface QuantizedModel {
   /** V. */
   readonly vocabulary: number;
   readonly quantization: Quantization;
-  /** `int8Storage()`. */
-  readonly storage: Int8Storage;
 }
 
 /** A matrix that is only multiplied with. */
@@ -51,11 +49,11 @@ interface Linear {
 const HEAD_LABEL = "head";
 
 /** Writes the quantised weights of a checkpoint as one safetensors file, matrix by matrix: embeddings, norms and biases as they are, of each other matrix
- * the tensors of its format. @throws TandemError as CheckpointWeights.require and writeFileAtomic. */
+ * the tensors of its format. sums: `int8Sums()`, which 8-bit weights are made for. @throws TandemError as CheckpointWeights.require and writeFileAtomic. */
 export async function writeQuantized(
   path: string,
   files: CheckpointWeights,
-  model: QuantizedModel,
+  { sums, ...model }: QuantizedModel & { readonly sums: Int8Sums },
 ): Promise<void> {
   const linears = listLinears(model);
   const kept = keptParameters(model).map(({ name, shape }) => {
@@ -71,7 +69,8 @@ export async function writeQuantized(
       quantization: model.quantization,
     });
     for (const { entry, shape } of kept) yield* rawBytes(entry, shape);
-    for (const linear of linears) yield* quantize(await readLinear(files, linear, model), linear);
+    for (const linear of linears)
+      yield* quantize(await readLinear(files, linear, model), linear, sums);
   }
   await writeFileAtomic(path, chunks());
 }
@@ -126,8 +125,6 @@ const GRAPH_DTYPE: Readonly<Record<string, ExternalBytes["dtype"]>> = {
   U8: "u8",
 };
 
-const STORED = { i8: "I8", u8: "U8" } as const;
-
 /** Embeddings (looked up, not multiplied with), norms and biases. */
 function keptParameters({ config }: QuantizedModel): readonly ParameterSpec[] {
   return listParameters(config).filter(
@@ -147,7 +144,7 @@ function listLinears(model: QuantizedModel): readonly Linear[] {
   const body = inBody.map(({ name, shape }): Linear => {
     const [first, second] = shape as readonly [number, number];
     const [outputs, inputs] = transposed ? [second, first] : [first, second];
-    const format = weightFormat(name, inputs, model);
+    const format = weightFormat(name, inputs, model.quantization);
     return { name, label: name, outputs, inputs, transposed, format };
   });
   const inputs = config.hiddenSize;
@@ -157,7 +154,7 @@ function listLinears(model: QuantizedModel): readonly Linear[] {
     outputs: vocabulary,
     inputs,
     transposed: false,
-    format: weightFormat(HEAD_LABEL, inputs, model),
+    format: weightFormat(HEAD_LABEL, inputs, model.quantization),
   };
   return [...body, head];
 }
@@ -166,7 +163,7 @@ function listLinears(model: QuantizedModel): readonly Linear[] {
 function formatTensors({ label, outputs, inputs, format }: Linear): readonly NamedShape[] {
   if (format.kind === "int8") {
     return [
-      { name: `${label}.values`, dtype: STORED[format.storage], shape: [inputs, outputs] },
+      { name: `${label}.values`, dtype: "I8", shape: [inputs, outputs] },
       { name: `${label}.scales`, dtype: "F32", shape: [outputs] },
     ];
   }
@@ -194,10 +191,14 @@ function bindFormat(
     : { ...linear.format, values, scales, zeroPoints };
 }
 
-function* quantize(weight: Float32Array, { outputs, format }: Linear): Generator<Uint8Array> {
+function* quantize(
+  weight: Float32Array,
+  { outputs, format }: Linear,
+  sums: Int8Sums,
+): Generator<Uint8Array> {
   if (format.kind === "int8") {
-    const { values, scales } = quantizeInt8Columns(weight, { outputs, ...format });
-    yield format.storage === "u8" ? aroundZeroPoint(values) : bytesOfArray(values);
+    const { values, scales } = quantizeInt8Columns(weight, { outputs, sums, ...format });
+    yield bytesOfArray(values);
     yield bytesOfArray(scales);
     return;
   }

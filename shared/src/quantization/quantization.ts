@@ -5,14 +5,14 @@ import { hadamardBlock } from "../numeric/hadamard.js";
 export type Quantization = "int8" | "int4";
 
 /** Changes whenever quantised numbers do: part of cache keys and of the numerics id. */
-export const QUANTIZATION_VERSION = 2;
+export const QUANTIZATION_VERSION = 3;
 
-/** What a processor multiplies exactly: `i8`, or the same values around 128 as `u8`, where products of u8 × i8 saturate. */
-export type Int8Storage = "i8" | "u8";
+/** How a processor adds products of u8 × i8: each in 32 bits, or two neighbours in 16 bits first, which saturate unless the weights are small. */
+export type Int8Sums = "whole" | "pairs";
 
 /** How one matrix is stored. */
 export type WeightFormat =
-  | { readonly kind: "int8"; readonly rotation: number; readonly storage: Int8Storage }
+  | { readonly kind: "int8"; readonly rotation: number }
   | { readonly kind: "blocks"; readonly bits: 4 | 8; readonly block: number };
 
 /** Inputs per scale: finer blocks gain little and cost a quarter of the memory again. */
@@ -29,9 +29,9 @@ const AVERAGED = /(\.o_proj\.weight|\.attn\.c_proj\.weight)$/;
 export function weightFormat(
   name: string,
   width: number,
-  { quantization, storage }: { readonly quantization: Quantization; readonly storage: Int8Storage },
+  quantization: Quantization,
 ): WeightFormat {
   if (quantization === "int8")
-    return { kind: "int8", rotation: AVERAGED.test(name) ? 1 : hadamardBlock(width), storage };
+    return { kind: "int8", rotation: AVERAGED.test(name) ? 1 : hadamardBlock(width) };
   return { kind: "blocks", bits: SENSITIVE.test(name) ? 8 : 4, block: BLOCK };
 }

@@ -36,7 +36,7 @@ export interface Int8Columns {
   readonly kind: "int8";
   /** Width of the Hadamard blocks; 1 = not rotated. */
   readonly rotation: number;
-  /** [in,out], i8, or u8 around 128 for processors whose products of u8 × i8 are not whole. The numbers are the same. */
+  /** i8 [in,out]. */
   readonly values: ExternalBytes;
   /** f32 [out]. */
   readonly scales: ExternalBytes;

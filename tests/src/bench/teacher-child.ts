@@ -6,7 +6,6 @@ import { bindFiles } from "@tandem/shared/inference/bound-weights.js";
 import { BodySession } from "@tandem/shared/inference/body-session.js";
 import { collate } from "@tandem/shared/inference/collate.js";
 import { KvBucket } from "@tandem/shared/inference/kv-bucket.js";
-import { int8Storage } from "@tandem/shared/inference/int8-storage.js";
 import { bindQuantized } from "@tandem/shared/inference/quantized-weights.js";
 import { kvShape, slotLengthFor } from "@tandem/shared/inference/kv-shape.js";
 import { logits } from "@tandem/shared/models/decoder.js";
@@ -46,7 +45,6 @@ async function prepare(setup: BareSetup): Promise<Measure> {
           config,
           vocabulary,
           ...quantized,
-          storage: await int8Storage(),
         });
   const headWeights = weights.headCopy();
   const body = await BodySession.create(config, weights, { threads: setup.threads, spin: true });

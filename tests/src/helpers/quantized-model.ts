@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
-import { int8Storage } from "@tandem/shared/inference/int8-storage.js";
+import { int8Sums } from "@tandem/shared/inference/int8-sums.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
 import { writeQuantized } from "@tandem/shared/inference/quantized-weights.js";
 import type { Quantization } from "@tandem/shared/quantization/quantization.js";
@@ -18,10 +18,12 @@ export async function loadQuantizedModel(
   try {
     const file = join(folder, "weights.safetensors");
     const config = await readModelConfig(dir);
-    const storage = await int8Storage();
-    const model = { config, vocabulary: config.vocabSize, quantization, storage };
-    await writeQuantized(file, await CheckpointWeights.open(dir), model);
-    return await ModelRunner.load({ dir, threads: 1, quantized: { file, quantization, storage } });
+    const model = { config, vocabulary: config.vocabSize, quantization };
+    await writeQuantized(file, await CheckpointWeights.open(dir), {
+      ...model,
+      sums: await int8Sums(),
+    });
+    return await ModelRunner.load({ dir, threads: 1, quantized: { file, quantization } });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -47,7 +47,6 @@ function lowerInt8(
       lowering.float(1),
       lowering.external(`${name}.scales`, [outputs], bytes.scales),
       zeroPoint(lowering),
-      ...(bytes.values.dtype === "u8" ? [zeroPoint(lowering)] : []),
     ],
     { domain: "com.microsoft" },
   );

@@ -4,7 +4,7 @@ import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { int8Storage } from "@tandem/shared/inference/int8-storage.js";
+import { int8Sums } from "@tandem/shared/inference/int8-sums.js";
 import { ModelRunner, type RunnerOptions } from "@tandem/shared/inference/model-runner.js";
 import {
   bindQuantized,
@@ -39,16 +39,16 @@ export async function loadQuantized(
   options: RunnerOptions,
 ): Promise<QuantizedTeacher> {
   const { dir, quantization, cacheDir, digest, vocabulary } = source;
-  const storage = await int8Storage();
+  const sums = quantization === "int8" ? await int8Sums() : "whole";
   const folder = join(cacheDir, "weights", digest.replace(/^sha256:/, ""));
-  const form = quantization === "int8" ? `int8-${storage}` : quantization;
+  const form = quantization === "int8" ? `int8-${sums}` : quantization;
   const stem = join(folder, `${form}-${QUANTIZATION_VERSION}-${vocabulary}`);
   const file = `${stem}.safetensors`;
   await mkdir(folder, { recursive: true });
-  const model = { config: await readModelConfig(dir), vocabulary, quantization, storage };
+  const model = { config: await readModelConfig(dir), vocabulary, quantization };
   if (!(await isWhole(file, model)))
-    await writeQuantized(file, await CheckpointWeights.open(dir), model);
-  const quantized = { file, quantization, storage };
+    await writeQuantized(file, await CheckpointWeights.open(dir), { ...model, sums });
+  const quantized = { file, quantization };
   const known = await readDivergence(`${stem}.json`);
   if (known !== undefined)
     return { runner: await ModelRunner.load({ ...options, dir, quantized }), divergence: known };

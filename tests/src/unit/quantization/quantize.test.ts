@@ -16,6 +16,7 @@ describe("quantizeInt8Columns", () => {
     const { values, scales } = quantizeInt8Columns(Float32Array.of(254, -2, 1.2, 0.5, -0.1, 0), {
       outputs: 2,
       rotation: 1,
+      sums: "whole",
     });
     assert.deepEqual([...values], [127, 127, -1, -25, 1, 0]);
     assertAllClose(scales, Float32Array.of(2, 0.5 / 127), { rtol: 1e-6, atol: 0 });
@@ -24,7 +25,11 @@ describe("quantizeInt8Columns", () => {
   it("keeps the rotated weights to half a step, for more outputs than a tile holds", () => {
     const [outputs, inputs] = [70, 24];
     const weight = wave(outputs * inputs);
-    const { values, scales } = quantizeInt8Columns(weight, { outputs, rotation: 8 });
+    const { values, scales } = quantizeInt8Columns(weight, {
+      outputs,
+      rotation: 8,
+      sums: "whole",
+    });
     for (let o = 0; o < outputs; o++) {
       const row = weight.slice(o * inputs, (o + 1) * inputs);
       rotateRow(row, 8);
@@ -39,9 +44,31 @@ describe("quantizeInt8Columns", () => {
     const { values, scales } = quantizeInt8Columns(new Float32Array(4), {
       outputs: 1,
       rotation: 4,
+      sums: "whole",
     });
     assert.deepEqual([...values], [0, 0, 0, 0]);
     assert.deepEqual([...scales], [1]);
+  });
+
+  it("keeps neighbours small enough for sums in pairs, with less error than 7 bits", () => {
+    const [outputs, inputs] = [70, 25];
+    const weight = wave(outputs * inputs).map((w, i) => w ** 3 + 0.1 * Math.cos(0.9 * i));
+    const { values, scales } = quantizeInt8Columns(weight, { outputs, rotation: 1, sums: "pairs" });
+    let [error, error7] = [0, 0];
+    for (let o = 0; o < outputs; o++) {
+      const row = weight.subarray(o * inputs, (o + 1) * inputs);
+      const step7 = row.reduce((largest, w) => Math.max(largest, Math.abs(w)), 0) / 64;
+      row.forEach((w, i) => {
+        const at = (input: number) => values[input * outputs + o] ?? 0;
+        const pair = Math.abs(at(i)) + Math.abs(at(i ^ 1));
+        assert.ok(pair <= 128, `${o},${i}: ${pair}`);
+        const half = 0.501 * scales[o]!;
+        assert.ok(pair === 128 || Math.abs(at(i) * scales[o]! - w) <= half, `${o},${i}`);
+        error += (at(i) * scales[o]! - w) ** 2;
+        error7 += (Math.round(w / step7) * step7 - w) ** 2;
+      });
+    }
+    assert.ok(error < error7, `${error} against ${error7}`);
   });
 });
 
@@ -107,7 +134,7 @@ describe("quantizeBlocks", () => {
 describe("weightFormat", () => {
   it("rotates all inputs but those that attention has averaged", () => {
     const rotation = (name: string) => {
-      const format = weightFormat(name, 576, { quantization: "int8", storage: "i8" });
+      const format = weightFormat(name, 576, "int8");
       return format.kind === "int8" ? format.rotation : 0;
     };
     assert.equal(rotation("model.layers.0.self_attn.o_proj.weight"), 1);
@@ -119,7 +146,7 @@ describe("weightFormat", () => {
 
   it("keeps what suffers most in 8 bits", () => {
     const bits = (name: string) => {
-      const format = weightFormat(name, 64, { quantization: "int4", storage: "i8" });
+      const format = weightFormat(name, 64, "int4");
       return format.kind === "blocks" ? format.bits : 0;
     };
     assert.equal(bits("model.layers.0.mlp.down_proj.weight"), 8);

@@ -1,19 +1,19 @@
 import { GraphBuilder } from "../onnx/graph-builder.js";
 import { serializeGraph } from "../onnx/serialize.js";
-import type { Int8Storage } from "../quantization/quantization.js";
+import type { Int8Sums } from "../quantization/quantization.js";
 import { f32Tensor } from "../runtime/host-tensor.js";
 import { createOrtSession } from "../runtime/ort-session.js";
 import type { ExternalBytes } from "../tensor/op-attributes.js";
 
 const WIDTH = 64;
 
-/** The storage of 8-bit weights that this processor multiplies exactly: `i8` where it has instructions for whole products of u8 × i8 (AVX-VNNI,
- * AVX512-VNNI, AMX, dot products on ARM). Elsewhere two such products are added in 16 bits, where they saturate; u8 × u8 is widened first. */
-export async function int8Storage(): Promise<Int8Storage> {
+/** How this processor adds products of u8 × i8: `whole` where it has instructions for that (AVX-VNNI, AVX512-VNNI, AMX, dot products on ARM),
+ * else in `pairs`, whose sum saturates in 16 bits. */
+export async function int8Sums(): Promise<Int8Sums> {
   // Σ 1·127, up to the rounding of the row's scale.
   const exact = 127 * WIDTH;
   const sums = await largestProducts();
-  return sums.every((sum) => Math.abs(sum - exact) < 1e-3 * exact) ? "i8" : "u8";
+  return sums.every((sum) => Math.abs(sum - exact) < 1e-3 * exact) ? "whole" : "pairs";
 }
 
 /** Rows of ones times weights of 1, both stored as the largest 8-bit numbers there are. */
