@@ -2,38 +2,29 @@
  * and without. The same model is served twice; both take turns.
  * Options: --model DIR, --rows N (8), --block N (5), --prompt N (64), --top-k K (64), --pause MS (50, between verdicts and the next drafts), --runs N (15), --held N (128),
  * --threads N (all). */
-import { availableParallelism } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { Metadata } from "@grpc/grpc-js";
 import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
 import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
+import { benchOptions } from "./bench-options.js";
 import { randomTokens } from "./random-tokens.js";
 import { drawSequences, openServed, type Verifier } from "./served-verifier.js";
 import { spread } from "./spread.js";
-
-interface Options {
-  readonly model: string;
-  readonly rows: number;
-  readonly block: number;
-  readonly prompt: number;
-  readonly topK: number;
-  readonly pauseMs: number;
-  readonly runs: number;
-  readonly held: number;
-  readonly threads: number;
-}
 
 /** The default of --max-num-batched-tokens: a step of nothing but scoring. */
 const STEP_TOKENS = 512;
 const ITEM_TOKENS = 256;
 const ITEMS_IN_FLIGHT = 8;
 
+const DEFAULTS = { rows: 8, block: 5, prompt: 64, topK: 64, pause: 50, runs: 15, held: 128 };
+
+type Options = ReturnType<typeof benchOptions<typeof DEFAULTS>>;
+
 export async function run(args: string[]): Promise<object> {
-  const options = parseOptions(args);
+  const options = benchOptions(args, DEFAULTS);
   const { vocabSize } = await readModelConfig(options.model);
   const sequences = drawSequences(vocabSize, options);
   const sides = [];
@@ -96,7 +87,7 @@ async function measureSide(side: Side, options: Options) {
   return { alone, beside, scored };
 }
 
-async function verdicts({ verify }: Verifier, { pauseMs }: Options): Promise<number[]> {
+async function verdicts({ verify }: Verifier, { pause: pauseMs }: Options): Promise<number[]> {
   const times: number[] = [];
   for (let i = 0; i < VERDICTS; i++) {
     await pause(pauseMs);
@@ -162,34 +153,4 @@ class Scorer {
       }
     }
   }
-}
-
-function parseOptions(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    strict: false,
-    options: {
-      model: { type: "string", default: "" },
-      rows: { type: "string", default: "8" },
-      block: { type: "string", default: "5" },
-      prompt: { type: "string", default: "64" },
-      "top-k": { type: "string", default: "64" },
-      pause: { type: "string", default: "50" },
-      runs: { type: "string", default: "15" },
-      held: { type: "string", default: "128" },
-      threads: { type: "string", default: String(availableParallelism()) },
-    },
-  });
-  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
-  return {
-    model: String(values.model),
-    rows: Number(values.rows),
-    block: Number(values.block),
-    prompt: Number(values.prompt),
-    topK: Number(values["top-k"]),
-    pauseMs: Number(values.pause),
-    runs: Number(values.runs),
-    held: Number(values.held),
-    threads: Number(values.threads),
-  };
 }

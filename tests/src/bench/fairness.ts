@@ -2,33 +2,25 @@
  * with a stream of its own that always has items waiting; the rounds of one and of many take turns.
  * Options: --model DIR, --students N (8), --length N (128), --top-k K (64), --seconds S (20, of each measurement), --runs N (5), --threads N (all),
  * --uneven (every other student has items of twice the length). */
-import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { Metadata } from "@grpc/grpc-js";
 import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
 import { TeacherStream, u32 } from "../helpers/teacher-stream.js";
 import { cpuTicks } from "./cpu-ticks.js";
+import { benchOptions } from "./bench-options.js";
 import { randomTokens } from "./random-tokens.js";
 import { spread } from "./spread.js";
-
-interface Options {
-  readonly model: string;
-  readonly students: number;
-  readonly length: number;
-  readonly topK: number;
-  readonly seconds: number;
-  readonly runs: number;
-  readonly threads: number;
-  readonly uneven: boolean;
-}
 
 /** Items that a student keeps waiting: enough that the teacher could fill its steps with them alone. */
 const WAITING = 12;
 
+const DEFAULTS = { students: 8, length: 128, topK: 64, seconds: 20, runs: 5, uneven: false };
+
+type Options = ReturnType<typeof benchOptions<typeof DEFAULTS>>;
+
 export async function run(args: string[]): Promise<object> {
-  const options = parseOptions(args);
+  const options = benchOptions(args, DEFAULTS);
   const server = await startLiveServer({
     model: options.model,
     args: ["--threads", String(options.threads)],
@@ -144,32 +136,4 @@ async function study(
   stream.call.on("error", () => {});
   stream.call.cancel();
   return (1000 * rows) / (lastMs - firstMs);
-}
-
-function parseOptions(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    strict: false,
-    options: {
-      model: { type: "string", default: "" },
-      students: { type: "string", default: "8" },
-      length: { type: "string", default: "128" },
-      "top-k": { type: "string", default: "64" },
-      seconds: { type: "string", default: "20" },
-      runs: { type: "string", default: "5" },
-      threads: { type: "string", default: String(availableParallelism()) },
-      uneven: { type: "boolean", default: false },
-    },
-  });
-  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
-  return {
-    model: String(values.model),
-    students: Number(values.students),
-    length: Number(values.length),
-    topK: Number(values["top-k"]),
-    seconds: Number(values.seconds),
-    runs: Number(values.runs),
-    threads: Number(values.threads),
-    uneven: values.uneven === true,
-  };
 }

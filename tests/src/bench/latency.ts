@@ -1,13 +1,11 @@
 /** What the service adds to a verification: drafts of several rows judged over gRPC, against the same step of the same model in this process, in turns.
  * Options: --model DIR, --rows N (8), --block N (5), --prompt N (64), --top-k K (64), --runs N (41), --threads N (all). */
-import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import { readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
 import type { Step } from "@tandem/shared/inference/step.js";
 import { NO_SIGNAL } from "@tandem/shared/wire/teacher-signal.js";
 import { startLiveServer } from "../helpers/live-server.js";
+import { benchOptions } from "./bench-options.js";
 import {
   ACCEPT_ALL,
   drawSequences,
@@ -18,31 +16,27 @@ import {
 } from "./served-verifier.js";
 import { spread } from "./spread.js";
 
-interface Options {
-  readonly model: string;
-  readonly rows: number;
-  readonly block: number;
-  readonly prompt: number;
-  readonly topK: number;
-  readonly runs: number;
-  readonly threads: number;
-}
+const DEFAULTS = { rows: 8, block: 5, prompt: 64, topK: 64, runs: 41 };
+
+type Options = ReturnType<typeof benchOptions<typeof DEFAULTS>>;
 
 export async function run(args: string[]): Promise<object> {
-  const options = parseOptions(args);
+  const options = benchOptions(args, DEFAULTS);
   const { vocabSize } = await readModelConfig(options.model);
   const sequences = drawSequences(vocabSize, options);
   const server = await startLiveServer({
     model: options.model,
     args: ["--threads", String(options.threads)],
   });
-  const served = await openServed(server, sequences, options);
-  const bare = await openBare(sequences, options);
+  const opened: Verifier[] = [];
   try {
+    const served = await openServed(server, sequences, options);
+    opened.push(served);
+    const bare = await openBare(sequences, options);
+    opened.push(bare);
     return await measure(served.verify, bare.verify, options);
   } finally {
-    await served.close();
-    await bare.close();
+    for (const { close } of opened) await close();
     await server.stop();
   }
 }
@@ -107,31 +101,5 @@ async function openBare(
       await runner.run(again);
     },
     close: () => runner.close(),
-  };
-}
-
-function parseOptions(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    strict: false,
-    options: {
-      model: { type: "string", default: "" },
-      rows: { type: "string", default: "8" },
-      block: { type: "string", default: "5" },
-      prompt: { type: "string", default: "64" },
-      "top-k": { type: "string", default: "64" },
-      runs: { type: "string", default: "41" },
-      threads: { type: "string", default: String(availableParallelism()) },
-    },
-  });
-  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
-  return {
-    model: String(values.model),
-    rows: Number(values.rows),
-    block: Number(values.block),
-    prompt: Number(values.prompt),
-    topK: Number(values["top-k"]),
-    runs: Number(values.runs),
-    threads: Number(values.threads),
   };
 }

@@ -1,28 +1,20 @@
 /** What sequences that begin alike save: sequences of one prompt and tails of their own, scored over gRPC by a server that reuses prefixes and by one that
  * does not, in turns. Every round has other tails.
  * Options: --model DIR, --rows N (16), --prompt N (512), --tail N (64), --top-k K (64), --runs N (5), --threads N (all). */
-import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
 import type { ScoreItem } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
 import { scoreOverWire } from "../helpers/score-over-wire.js";
 import { u32 } from "../helpers/teacher-stream.js";
+import { benchOptions } from "./bench-options.js";
 import { randomTokens } from "./random-tokens.js";
 import { spread } from "./spread.js";
 
-interface Options {
-  readonly model: string;
-  readonly rows: number;
-  readonly prompt: number;
-  readonly tail: number;
-  readonly topK: number;
-  readonly runs: number;
-  readonly threads: number;
-}
+const DEFAULTS = { rows: 16, prompt: 512, tail: 64, topK: 64, runs: 5 };
+
+type Options = ReturnType<typeof benchOptions<typeof DEFAULTS>>;
 
 export async function run(args: string[]): Promise<object> {
-  const options = parseOptions(args);
+  const options = benchOptions(args, DEFAULTS);
   const start = (...flags: readonly string[]): Promise<LiveServer> =>
     startLiveServer({
       model: options.model,
@@ -93,30 +85,4 @@ function itemsOf({ rows, prompt, tail, topK }: Options, round: number): readonly
     from: prompt,
     signal: { topK, token: true },
   }));
-}
-
-function parseOptions(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    strict: false,
-    options: {
-      model: { type: "string", default: "" },
-      rows: { type: "string", default: "16" },
-      prompt: { type: "string", default: "512" },
-      tail: { type: "string", default: "64" },
-      "top-k": { type: "string", default: "64" },
-      runs: { type: "string", default: "5" },
-      threads: { type: "string", default: String(availableParallelism()) },
-    },
-  });
-  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
-  return {
-    model: String(values.model),
-    rows: Number(values.rows),
-    prompt: Number(values.prompt),
-    tail: Number(values.tail),
-    topK: Number(values["top-k"]),
-    runs: Number(values.runs),
-    threads: Number(values.threads),
-  };
 }

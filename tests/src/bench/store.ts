@@ -1,29 +1,23 @@
 /** What the store of finished signals saves: the same items scored over gRPC for the first time, again from memory, and again by a new process from disk.
  * Options: --model DIR, --rows N (16), --length N (256), --top-k K (64), --encoding plain|compact (compact), --runs N (5), --threads N (all). */
 import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { ScoreItem } from "@tandem/proto/gen/tandem/v1/ScoreItem.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
 import { scoreOverWire } from "../helpers/score-over-wire.js";
 import { u32 } from "../helpers/teacher-stream.js";
+import { benchOptions } from "./bench-options.js";
 import { randomTokens } from "./random-tokens.js";
 import { spread } from "./spread.js";
 
-interface Options {
-  readonly model: string;
-  readonly rows: number;
-  readonly length: number;
-  readonly topK: number;
-  readonly encoding: "ENCODING_PLAIN" | "ENCODING_COMPACT";
-  readonly runs: number;
-  readonly threads: number;
-}
+const DEFAULTS = { rows: 16, length: 256, topK: 64, encoding: "compact", runs: 5 };
+
+type Options = ReturnType<typeof benchOptions<typeof DEFAULTS>>;
 
 export async function run(args: string[]): Promise<object> {
-  const options = parseOptions(args);
+  const options = benchOptions(args, DEFAULTS);
   const dir = mkdtempSync(join(tmpdir(), "tandem-bench-store-"));
   try {
     return await measure(options, dir);
@@ -33,35 +27,23 @@ export async function run(args: string[]): Promise<object> {
 }
 
 async function measure(options: Options, dir: string): Promise<object> {
-  const start = (memoryBytes: number): Promise<LiveServer> =>
-    startLiveServer({
-      model: options.model,
-      args: [
-        "--threads",
-        String(options.threads),
-        "--store-path",
-        dir,
-        "--store-memory-bytes",
-        String(memoryBytes),
-      ],
-    });
   const computedMs: number[] = [];
   const memoryMs: number[] = [];
   const diskMs: number[] = [];
-  const first = await start(1 << 30);
-  // Round 0 warms up.
-  for (let round = 0; round <= options.runs; round++) {
-    const items = itemsOf(options, round);
-    computedMs[round] = await timed(first, items, false);
-    memoryMs[round] = await timed(first, items, true);
-  }
-  const lag = await eventLoopLag(first);
-  await first.stop();
+  const lag = await withServer(options, { dir, memoryBytes: 1 << 30 }, async (server) => {
+    // Round 0 warms up.
+    for (let round = 0; round <= options.runs; round++) {
+      const items = itemsOf(options, round);
+      computedMs[round] = await timed(server, items, false);
+      memoryMs[round] = await timed(server, items, true);
+    }
+    return eventLoopLag(server);
+  });
   // Only the disk has anything in a new process without memory.
-  const second = await start(0);
-  for (let round = 0; round <= options.runs; round++)
-    diskMs[round] = await timed(second, itemsOf(options, round), true);
-  await second.stop();
+  await withServer(options, { dir, memoryBytes: 0 }, async (server) => {
+    for (let round = 0; round <= options.runs; round++)
+      diskMs[round] = await timed(server, itemsOf(options, round), true);
+  });
   const faster = (times: readonly number[]) =>
     spread(times.map((ms, i) => (computedMs[i] as number) / ms).slice(1));
   return {
@@ -76,6 +58,20 @@ async function measure(options: Options, dir: string): Promise<object> {
     eventLoopLagMs: lag,
     wanted: "speedupFromMemory.median >= 50, speedupFromDisk.median >= 50",
   };
+}
+
+async function withServer<T>(
+  { model, threads }: Options,
+  { dir, memoryBytes }: { readonly dir: string; readonly memoryBytes: number },
+  work: (server: LiveServer) => Promise<T>,
+): Promise<T> {
+  const store = ["--store-path", dir, "--store-memory-bytes", String(memoryBytes)];
+  const server = await startLiveServer({ model, args: ["--threads", String(threads), ...store] });
+  try {
+    return await work(server);
+  } finally {
+    await server.stop();
+  }
 }
 
 async function timed(
@@ -109,32 +105,11 @@ function itemsOf({ rows, length, topK, encoding }: Options, round: number): read
     id,
     tokens: u32(randomTokens(length + 1, 1 + id + rows * round)),
     from: 1,
-    signal: { topK, lse: true, token: true, encoding },
-  }));
-}
-
-function parseOptions(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    strict: false,
-    options: {
-      model: { type: "string", default: "" },
-      rows: { type: "string", default: "16" },
-      length: { type: "string", default: "256" },
-      "top-k": { type: "string", default: "64" },
-      encoding: { type: "string", default: "compact" },
-      runs: { type: "string", default: "5" },
-      threads: { type: "string", default: String(availableParallelism()) },
+    signal: {
+      topK,
+      lse: true,
+      token: true,
+      encoding: encoding === "plain" ? "ENCODING_PLAIN" : "ENCODING_COMPACT",
     },
-  });
-  if (values.model === "") throw new TandemError("INVALID_ARGUMENT", "name a model: --model DIR");
-  return {
-    model: String(values.model),
-    rows: Number(values.rows),
-    length: Number(values.length),
-    topK: Number(values["top-k"]),
-    encoding: values.encoding === "plain" ? "ENCODING_PLAIN" : "ENCODING_COMPACT",
-    runs: Number(values.runs),
-    threads: Number(values.threads),
-  };
+  }));
 }
