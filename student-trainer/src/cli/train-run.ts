@@ -17,13 +17,13 @@ import { usesStudent, writingKinds } from "../rollout/rollout-config.js";
 import type { StudentEngine } from "../rollout/student-engine.js";
 import { teacherNamed, type RolloutTeacher } from "../rollout/teacher-pool.js";
 import { checkTeacherLimits } from "../teacher/check-limits.js";
-import type { PlainText } from "../training/plain-text-term.js";
 import { runTraining } from "../training/trainer.js";
 import type { EvaluationRecord, StepRecord } from "../training/run-log.js";
 import { stepsPerRound, totalSteps } from "../training/training-config.js";
 import { loadRows } from "./load-rows.js";
 import { kvBytesFor, openStudent, openTrainingEngine, type OpenStudent } from "./open-student.js";
 import { openSource } from "./open-source.js";
+import { checkPlainText, plainTextOf } from "./plain-text-of.js";
 import { closeTeachers, openTeachers, type OpenTeachers } from "./open-teachers.js";
 import { openTranslation, translatedPool, type Translation } from "./open-translation.js";
 import { runSizes } from "./run-sizes.js";
@@ -85,6 +85,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
         questionRows: questionRows(config),
         longestRow,
       });
+      checkPlainText(config, { name, description, vocabulary: student.tokenizer.vocabularySize });
     }
     return await trainWith({
       ...options,
@@ -163,7 +164,7 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
         ...(writesOwnText && { engine }),
       }),
       rolloutBatchSize: config.rollout.rows,
-      plainText: plainTextOf(opened),
+      plainText: plainTextOf(config, opened.pieces, wrapped),
       publishWeights: async (weights) => {
         if (writesOwnText) await engine.publish(weights);
       },
@@ -188,11 +189,6 @@ async function trainWith(opened: Opened): Promise<TrainRunResult> {
   } finally {
     await close();
   }
-}
-
-function plainTextOf({ config, pieces }: Opened): PlainText | undefined {
-  const { rows, weight } = config.data.plainText;
-  return pieces.length === 0 ? undefined : { pieces, rows, weight, seed: config.training.seed };
 }
 
 /** The evaluation callback, if there are held-out rows. */

@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import { distilsPlainText } from "../data/plain-text-config.js";
 import { writesWithTeacher } from "../rollout/rollout-config.js";
 import { checkRollout } from "./check-rollout.js";
 import { checkTexts } from "./check-texts.js";
@@ -41,7 +42,7 @@ export function checkConfig(config: RunConfig): void {
 
 /** A teacher with another tokenizer scores texts, and prompts are made for one teacher. */
 function checkTranslation(config: RunConfig): void {
-  const { rollout, evaluation, teacher, teachers } = config;
+  const { rollout, evaluation, teacher, teachers, data } = config;
   const used = teachersInUse(config);
   const translated = used.filter(
     (name) => (name === undefined ? teacher : teachers[name])?.tokenizer !== undefined,
@@ -56,6 +57,12 @@ function checkTranslation(config: RunConfig): void {
     throw invalid(
       "rollout.kind",
       `rollout.kind ${rollout.kind} writes with the teacher, whose tokenizer is another one (${field}); take supervised or on-policy`,
+    );
+  }
+  if (distilsPlainText(data.plainText)) {
+    throw invalid(
+      "data.plainText.distillation.share",
+      `data.plainText.distillation compares laws over one vocabulary, the teacher has another (${field}); set its share to 0`,
     );
   }
   if (evaluation.teacherRows > 0) {

@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
+import { distilsPlainText } from "../data/plain-text-config.js";
 import { LossSet } from "../losses/loss-set.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
 import { writesWithTeacher } from "../rollout/rollout-config.js";
@@ -42,6 +43,15 @@ function needsOf({ rollout, losses, evaluation, data, teachers, teacher }: RunCo
         why: `loss ${loss.name} needs its signal`,
       })),
     ),
+    ...(distilsPlainText(data.plainText)
+      ? [
+          {
+            name: data.plainText.distillation.teacher,
+            field: "data.plainText.distillation.teacher",
+            why: "data.plainText.distillation.share gives one a share",
+          },
+        ]
+      : []),
     ...(evaluation.teacherRows > 0
       ? [
           {

@@ -15,7 +15,11 @@ export interface PlannedUse {
   readonly questionRows: number;
   /** Tokens of the longest sequence, response included. */
   readonly longestRow: number;
+  /** The options that ask, for messages. Default: those of losses and rollouts. */
+  readonly fields?: { readonly losses: string; readonly length: string };
 }
+
+const FIELDS = { losses: "losses", length: "rollout.maxResponse" };
 
 const DENSE_BYTES = { none: 0, f16: 2, f32: 4 } as const;
 
@@ -23,7 +27,7 @@ const DENSE_BYTES = { none: 0, f16: 2, f32: 4 } as const;
  * @throws TandemError INVALID_ARGUMENT naming the option and the limit. */
 export function checkTeacherLimits(
   { limits, contextLength, vocabSize, layers, model, signalParts }: TeacherDescription,
-  { requirements, rollout, drafts, questionRows, longestRow }: PlannedUse,
+  { requirements, rollout, drafts, questionRows, longestRow, fields = FIELDS }: PlannedUse,
 ): void {
   const within = (value: number, limit: number | undefined, field: string, what: string): void => {
     if (limit === undefined || limit === 0 || value <= limit) return;
@@ -39,22 +43,27 @@ export function checkTeacherLimits(
     if (signalParts.length > 0 && missing.length > 0) {
       throw new TandemError(
         "INVALID_ARGUMENT",
-        `losses: they need ${missing.join(", ")} of the signal, teacher "${model}" gives ${signalParts.join(", ")}; choose another loss, or options with which it needs less`,
-        { field: "losses" },
+        `${fields.losses}: the run needs ${missing.join(", ")} of the signal, teacher "${model}" gives ${signalParts.join(", ")}; choose another loss, or options with which it needs less`,
+        { field: fields.losses },
       );
     }
     const { spec, studentTopK } = requirement;
-    within(spec.topK, vocabSize, "losses.topK", "ids per position (the vocabulary's size)");
-    within(spec.topK, limits?.maxTopK, "losses.topK", "ids per position");
+    within(
+      spec.topK,
+      vocabSize,
+      `${fields.losses}.topK`,
+      "ids per position (the vocabulary's size)",
+    );
+    within(spec.topK, limits?.maxTopK, `${fields.losses}.topK`, "ids per position");
     within(tauCount(requirement), limits?.maxTaus, "losses.temperature", "temperatures");
     within(spec.draws, limits?.maxDraws, "losses.draws", "draws per position");
     within(studentTopK, limits?.maxAtIds, "losses", "student ids per position");
     const denseBytes = DENSE_BYTES[spec.dense] * vocabSize * questionRows;
-    within(denseBytes, limits?.maxDenseBytes, "losses", "bytes of logits at once (dense)");
+    within(denseBytes, limits?.maxDenseBytes, fields.losses, "bytes of logits at once (dense)");
     const deepest = spec.hiddenLayers.map((number) => statePlace(number).layer);
     within(Math.max(0, ...deepest), layers, "losses", "as hidden layer");
   }
-  within(longestRow, contextLength, "rollout.maxResponse", "positions per sequence");
+  within(longestRow, contextLength, fields.length, "positions per sequence");
   if (!drafts) return;
   within(rollout.blockLength, limits?.maxDraftTokens, "rollout.blockLength", "drafts per block");
   within(rollout.concurrency, limits?.maxSequences, "rollout.concurrency", "open sequences");

@@ -8,12 +8,16 @@ import { totalSteps } from "./training-config.js";
 /** What makes the steps of a run. */
 export function createStepRunner(options: TrainerOptions): StepRunner {
   const { model, training, vocabulary = model.config.vocabSize, ownThread = true } = options;
+  const { plainText } = options;
   const Runner = ownThread ? TrainThread : TrainStep;
   return new Runner({
     model,
     vocabulary,
     losses: options.losses,
-    plainText: options.plainText,
+    plainText: plainText && {
+      weight: plainText.weight,
+      distillation: plainText.distillation,
+    },
     optimizer: options.optimizer,
     reduction: training.reduction,
     microBatchSize: training.microBatchSize,

@@ -1,26 +1,23 @@
 import type { StudentModel } from "../checkpoint/student-model.js";
-import { permute } from "../data/permute.js";
-import { LossSet, lossesSchema } from "../losses/loss-set.js";
+import { plainTextLosses, type PlainTextDistillation } from "../losses/plain-text-losses.js";
+import type { LossSet } from "../losses/loss-set.js";
 import { reductionCoefficients } from "../losses/reduction.js";
 import { scheduleAt, type Schedule } from "../losses/schedule.js";
-import { AUTHOR, NO_STATS, type Rollout } from "../rollout/rollout.js";
+import type { Rollout } from "../rollout/rollout.js";
 import { GradientEngine } from "./gradient-engine.js";
 import { blockRowsOf } from "./loss-rows.js";
 import { portions } from "./minibatches.js";
-import { packMicrobatch } from "./pack-microbatch.js";
+import { packMicrobatch, type PackOptions } from "./pack-microbatch.js";
+import { signalInputs } from "./signal-inputs.js";
 
-/** A second stream of text beside the rollouts, as plain data. */
-export interface PlainText {
-  /** Two tokens or more each. */
-  readonly pieces: readonly Uint32Array[];
-  /** Pieces in a step. */
-  readonly rows: number;
+/** How a second stream of text beside the rollouts is learnt, as plain data. */
+export interface PlainTextLearning {
   readonly weight: Schedule;
-  /** Of the order of pieces. */
-  readonly seed: number;
+  /** Left out: the text alone teaches. */
+  readonly distillation?: PlainTextDistillation | undefined;
 }
 
-export interface PlainTextTermOptions extends PlainText {
+export interface PlainTextTermOptions extends PlainTextLearning {
   readonly model: StudentModel;
   /** V. */
   readonly vocabulary: number;
@@ -30,99 +27,78 @@ export interface PlainTextTermOptions extends PlainText {
   readonly threads: number;
 }
 
-/** "PLAI": keeps the order of pieces apart from that of prompts. */
-const ORDER_TAG = 0x504c4149;
+/** What a step's plain text was worth. */
+export interface PlainTextValue {
+  /** In the run's loss, weight included. */
+  readonly loss: number;
+  /** Its parts, unweighted, by their names in the log. */
+  readonly parts: Readonly<Record<string, number>>;
+}
 
-/** Cross-entropy on plain text, which keeps a student that is distilled on a narrow task a language model. Its pieces have no teacher and meet no
+/** (1−s)·cross-entropy + s·KL(p‖q) on plain text, which keeps a student that is distilled on a narrow task a language model. Its pieces meet no
  * other loss: they are computed by an engine of their own, whose gradients are added to those of the rollouts.
- * Source: MiniLLM (arXiv 2306.08543), L_PT; DistiLLM's language-model term. */
+ * Source: MiniLLM (arXiv 2306.08543), L_PT, whose release has s = ½; with s = 0 DistiLLM's and DPKD's language-model term. */
 export class PlainTextTerm {
   readonly #options: PlainTextTermOptions;
-  readonly #losses = new LossSet(lossesSchema.parse([{ name: "cross-entropy" }]));
+  readonly #losses: LossSet;
   readonly #engine: GradientEngine;
-  #epoch = -1;
-  #order: Uint32Array = new Uint32Array(0);
+  readonly #packing: PackOptions;
 
   constructor(options: PlainTextTermOptions) {
     this.#options = options;
-    const { model, vocabulary, threads } = options;
-    this.#engine = new GradientEngine({
-      model,
+    const { model, vocabulary, threads, chunkRows, positionMultiple } = options;
+    const losses = plainTextLosses(options.distillation);
+    const requirement = losses.requirement(0);
+    this.#losses = losses;
+    this.#engine = new GradientEngine({ model, vocabulary, losses, requirement, threads });
+    this.#packing = {
       vocabulary,
-      losses: this.#losses,
-      requirement: this.#losses.requirement(0),
-      threads,
-    });
+      signalInputs: signalInputs(requirement, vocabulary),
+      positionMultiple,
+      contextLength: model.config.contextLength,
+      chunkRows,
+      blockRows: blockRowsOf({ losses, vocabulary }),
+    };
   }
 
-  /** Adds weight·gradient of a step's mean cross-entropy to `gradients`, by name. */
+  /** Adds weight·gradient of a step's mean to `gradients`, by name. The texts have their signals where a teacher has a share. */
   async addTo(
     gradients: ReadonlyMap<string, Float32Array>,
-    { step, progress }: { readonly step: number; readonly progress: number },
-  ): Promise<{ readonly value: number; readonly weight: number }> {
-    const weight = scheduleAt(this.#options.weight, progress);
-    let value = 0;
-    const rollouts = this.#take(step).map(toRollout);
+    { texts, progress }: { readonly texts: readonly Rollout[]; readonly progress: number },
+  ): Promise<PlainTextValue> {
+    const weights = this.#weightsAt(progress);
+    const sums = weights.map(() => 0);
     const coefficients = reductionCoefficients(
-      rollouts.map(({ response }) => new Uint8Array(response.length).fill(1)),
+      texts.map(({ response }) => new Uint8Array(response.length).fill(1)),
       "token",
     );
-    const weighted = rollouts.map((rollout, at) => ({ rollout, coefficients: coefficients[at]! }));
+    const weighted = texts.map((rollout, at) => ({ rollout, coefficients: coefficients[at]! }));
     const size = this.#options.microBatchSize ?? weighted.length;
     for (const [index, sequences] of portions(weighted, size).entries()) {
-      const packed = packMicrobatch(sequences, this.#packing());
-      const numbers = { weights: [weight], scalars: [] };
-      const [own] = await this.#engine.accumulate(packed, numbers, index === 0);
-      value += own!;
+      const packed = packMicrobatch(sequences, this.#packing);
+      const own = await this.#engine.accumulate(packed, { weights, scalars: [] }, index === 0);
+      own.forEach((value, at) => (sums[at]! += value));
     }
     for (const [name, own] of this.#engine.gradients) addInto(gradients.get(name)!, own);
-    return { value, weight };
+    const names = this.#losses.names.map((_, at) => (at === 0 ? "plain-text" : "plain-text-kl"));
+    return {
+      loss: sums.reduce((total, value, at) => total + weights[at]! * value, 0),
+      parts: Object.fromEntries(names.map((name, at) => [name, sums[at]!])),
+    };
   }
 
   async close(): Promise<void> {
     await this.#engine.close();
   }
 
-  /** The pieces of a step, whatever came before it: every piece once in each pass over all. */
-  #take(step: number): readonly Uint32Array[] {
-    const { pieces, rows, seed } = this.#options;
-    return Array.from({ length: rows }, (_, at) => {
-      const place = step * rows + at;
-      const epoch = Math.floor(place / pieces.length);
-      if (epoch !== this.#epoch) {
-        this.#epoch = epoch;
-        this.#order = permute(pieces.length, (seed ^ ORDER_TAG) >>> 0, epoch);
-      }
-      return pieces[this.#order[place % pieces.length]!]!;
-    });
+  /** Of `plainTextLosses`. */
+  #weightsAt(progress: number): readonly number[] {
+    const { weight, distillation } = this.#options;
+    const whole = scheduleAt(weight, progress);
+    if (distillation === undefined) return [whole];
+    const share = scheduleAt(distillation.share, progress);
+    return [whole * (1 - share), whole * share];
   }
-
-  #packing() {
-    const { vocabulary, model, chunkRows, positionMultiple } = this.#options;
-    return {
-      vocabulary,
-      signalInputs: [],
-      positionMultiple,
-      contextLength: model.config.contextLength,
-      chunkRows,
-      blockRows: blockRowsOf({ losses: this.#losses, vocabulary }),
-    };
-  }
-}
-
-/** The first token is context, all others are learnt. */
-function toRollout(piece: Uint32Array, row: number): Rollout {
-  const response = piece.slice(1);
-  return {
-    row,
-    sample: 0,
-    epoch: 0,
-    prompt: piece.slice(0, 1),
-    response,
-    authors: new Uint8Array(response.length).fill(AUTHOR.data),
-    finish: "length",
-    stats: NO_STATS,
-  };
 }
 
 function addInto(sum: Float32Array, own: Float32Array): void {

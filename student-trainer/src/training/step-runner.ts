@@ -22,8 +22,12 @@ export interface OptimizerState {
 
 /** Makes optimizer steps: in the caller's thread (`TrainStep`) or in one of its own (`TrainThread`), with the same bits. */
 export interface StepRunner {
-  /** Step number `step`, from 0. */
-  run(minibatch: readonly Rollout[], step: number): Promise<StepResult>;
+  /** Step number `step`, from 0; with plain text to be learnt beside the rollouts where the run has any. */
+  run(
+    minibatch: readonly Rollout[],
+    step: number,
+    plainTexts?: readonly Rollout[],
+  ): Promise<StepResult>;
   /** The weights as they are now, by name. They may be the runner's own: copy what is kept. */
   readWeights(): Promise<ReadonlyMap<string, Float32Array>>;
   readOptimizer(): Promise<OptimizerState>;

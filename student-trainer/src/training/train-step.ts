@@ -18,7 +18,7 @@ import { minibatchColumns, seenPositions, type KnownRollout } from "./minibatch-
 import { portions } from "./minibatches.js";
 import { blockRowsOf } from "./loss-rows.js";
 import { packMicrobatch, type PackedMicrobatch, type WeightedRollout } from "./pack-microbatch.js";
-import { PlainTextTerm, type PlainText } from "./plain-text-term.js";
+import { PlainTextTerm, type PlainTextLearning } from "./plain-text-term.js";
 import { signalInputs, type SignalInput } from "./signal-inputs.js";
 import type { OptimizerState, StepResult, StepRunner } from "./step-runner.js";
 
@@ -34,8 +34,8 @@ export interface TrainStepOptions {
   /** Length of the run, for schedules. */
   readonly totalSteps: number;
   readonly threads: number;
-  /** Learnt beside the rollouts. */
-  readonly plainText?: PlainText | undefined;
+  /** How the plain text of each step is learnt; left out: there is none. */
+  readonly plainText?: PlainTextLearning | undefined;
 }
 
 /** A minibatch whose gradients are summed. */
@@ -99,7 +99,11 @@ export class TrainStep implements StepRunner {
     this.#optimizer = new AdamW([...modelParameters(model), ...owned], options.optimizer);
   }
 
-  async run(minibatch: readonly Rollout[], step: number): Promise<StepResult> {
+  async run(
+    minibatch: readonly Rollout[],
+    step: number,
+    plainTexts: readonly Rollout[] = [],
+  ): Promise<StepResult> {
     const { losses, optimizer, totalSteps } = this.#options;
     const learningRate = learningRateAt(optimizer, step, totalSteps);
     const progress = step / totalSteps;
@@ -111,7 +115,9 @@ export class TrainStep implements StepRunner {
     });
     const { gradients } = this.#engine;
     const plain =
-      tokens === 0 ? undefined : await this.#plainText?.addTo(gradients, { step, progress });
+      tokens === 0
+        ? undefined
+        : await this.#plainText?.addTo(gradients, { texts: plainTexts, progress });
     const gradNorm = tokens === 0 ? 0 : globalNorm(gradients.values());
     if (tokens > 0 && Number.isFinite(gradNorm)) {
       this.#optimizer.step({
@@ -124,10 +130,10 @@ export class TrainStep implements StepRunner {
     }
     const own = sums.reduce((total, value, index) => total + value * weights[index]!, 0);
     return {
-      loss: plain === undefined ? own : own + plain.weight * plain.value,
+      loss: own + (plain?.loss ?? 0),
       losses: {
         ...Object.fromEntries(losses.names.map((name, index) => [name, sums[index]!])),
-        ...(plain && { "plain-text": plain.value }),
+        ...plain?.parts,
       },
       gradNorm,
       learningRate,

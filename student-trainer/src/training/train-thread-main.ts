@@ -22,7 +22,7 @@ const step = new TrainStep({
 async function answer(call: TrainThreadCall): Promise<unknown> {
   switch (call.kind) {
     case "run":
-      return step.run(call.minibatch, call.step);
+      return step.run(call.minibatch, call.step, call.plainTexts);
     case "readWeights":
       return step.readWeights();
     case "readOptimizer":

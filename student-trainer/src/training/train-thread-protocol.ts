@@ -16,7 +16,12 @@ export interface TrainThreadData extends Omit<TrainStepOptions, "model" | "losse
 
 /** The thread answers one call after the other, in order. */
 export type TrainThreadCall =
-  | { readonly kind: "run"; readonly minibatch: readonly Rollout[]; readonly step: number }
+  | {
+      readonly kind: "run";
+      readonly minibatch: readonly Rollout[];
+      readonly step: number;
+      readonly plainTexts: readonly Rollout[];
+    }
   | { readonly kind: "readWeights" }
   | { readonly kind: "readOptimizer" }
   | { readonly kind: "restoreOptimizer"; readonly state: OptimizerState }

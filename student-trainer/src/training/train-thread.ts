@@ -48,11 +48,16 @@ export class TrainThread implements StepRunner {
     );
   }
 
-  run(minibatch: readonly Rollout[], step: number): Promise<StepResult> {
+  run(
+    minibatch: readonly Rollout[],
+    step: number,
+    plainTexts: readonly Rollout[] = [],
+  ): Promise<StepResult> {
     return this.#call({
       kind: "run",
       minibatch: minibatch.map(compact),
       step,
+      plainTexts: plainTexts.map(compact),
     }) as Promise<StepResult>;
   }
 

@@ -1,11 +1,15 @@
 import type { StudentModel } from "../checkpoint/student-model.js";
 import type { LossSet } from "../losses/loss-set.js";
 import type { OptimizerConfig } from "../optim/optimizer-config.js";
-import type { PlainText } from "./plain-text-term.js";
+import type { PlainTextFeedOptions } from "./plain-text-feed.js";
+import type { PlainTextLearning } from "./plain-text-term.js";
 import type { RolloutSource } from "./rollout-source.js";
 import type { EvaluationRecord, StepRecord } from "./run-log.js";
 import type { RunSummary } from "./summary.js";
 import type { TrainingConfig } from "./training-config.js";
+
+/** A second stream of text: where it comes from, and how it is learnt. */
+export type PlainText = PlainTextFeedOptions & PlainTextLearning;
 
 export interface TrainerOptions {
   /** Has the current weights whenever they are published, and at the end. */

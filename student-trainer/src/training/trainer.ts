@@ -7,7 +7,7 @@ import {
   type CheckpointContent,
 } from "../checkpoint/save-checkpoint.js";
 import type { SignalRequirement } from "../losses/signal-requirement.js";
-import type { RolloutBatch } from "../rollout/rollout.js";
+import type { Rollout, RolloutBatch } from "../rollout/rollout.js";
 import { portions, shuffledOrder } from "./minibatches.js";
 import { createStepRunner } from "./create-step-runner.js";
 import { ModelMirror } from "./model-mirror.js";
@@ -16,6 +16,7 @@ import { RolloutFeed } from "./rollout-feed.js";
 import { readRunLog, RunLog, type EvaluationRecord } from "./run-log.js";
 import { summarizeRun } from "./summary.js";
 import { toStepRecord, type Minibatch } from "./step-record.js";
+import { PlainTextFeed } from "./plain-text-feed.js";
 import type { StepRunner } from "./step-runner.js";
 import { requirementAt } from "./train-step.js";
 import type { TrainerOptions, TrainingResult } from "./trainer-options.js";
@@ -42,6 +43,11 @@ interface Cursor {
   batch: RolloutBatch | undefined;
 }
 
+/** What a step learns from. */
+interface Taken extends TakenBatch {
+  readonly plainTexts: readonly Rollout[];
+}
+
 interface TakenBatch {
   readonly batch: RolloutBatch;
   /** Spent waiting for it. */
@@ -55,6 +61,7 @@ class Trainer {
   readonly #runner: StepRunner;
   readonly #mirror: ModelMirror;
   readonly #feed: RolloutFeed;
+  readonly #plainText: PlainTextFeed | undefined;
   readonly #log: RunLog;
   readonly #totalSteps: number;
   readonly #abort: AbortSignal;
@@ -76,6 +83,7 @@ class Trainer {
     this.#abort = options.abort ?? new AbortController().signal;
     this.#runner = createStepRunner(options);
     this.#mirror = new ModelMirror(model, this.#runner);
+    this.#plainText = options.plainText && new PlainTextFeed(options.plainText, this.#totalSteps);
     this.#feed = new RolloutFeed(
       {
         source,
@@ -115,7 +123,9 @@ class Trainer {
       if (taken === undefined) break;
       const minibatches = this.#minibatches(taken.batch);
       while (this.#goesOn() && cursor.stepInRound < minibatches.length) {
-        await this.#trainOn(minibatches[cursor.stepInRound]!, taken);
+        const plainTexts = await this.#takePlainText();
+        if (plainTexts === undefined) break;
+        await this.#trainOn(minibatches[cursor.stepInRound]!, { ...taken, plainTexts });
         if (cursor.step === this.#totalSteps) break;
         if (this.#due(this.#options.training.evaluateEvery)) await this.#evaluate();
         if (this.#due(this.#options.training.checkpointEvery)) await this.#save();
@@ -138,17 +148,30 @@ class Trainer {
     return this.#cursor.step < this.#totalSteps && !this.#abort.aborted;
   }
 
-  /** The batch in use, or the next one; undefined when the run was aborted while it was written. If the source fails for good,
-   * the run is saved first, so that it can go on from here. */
+  /** The batch in use, or the next one; undefined when the run was aborted while it was written. */
   async #takeBatch(): Promise<TakenBatch | undefined> {
     const { batch } = this.#cursor;
     if (batch !== undefined) return { batch, seconds: 0 };
     const start = this.#now();
     const progress = this.#cursor.step / this.#totalSteps;
+    const request = { ...this.#requirement(progress), progress };
+    const next = await this.#orSave(() => this.#feed.take(request));
+    if (next === undefined) return undefined;
+    this.#cursor.batch = next;
+    return { batch: next, seconds: (this.#now() - start) / 1000 };
+  }
+
+  /** Of the next step, none where the run has none; undefined when the run was aborted while a teacher was asked about it. */
+  async #takePlainText(): Promise<readonly Rollout[] | undefined> {
+    const feed = this.#plainText;
+    if (feed === undefined) return [];
+    return this.#orSave(() => feed.take(this.#cursor.step, this.#abort));
+  }
+
+  /** If a source fails for good, the run is saved first, so that it can go on from here; undefined when it was aborted. */
+  async #orSave<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
-      const next = await this.#feed.take({ ...this.#requirement(progress), progress });
-      this.#cursor.batch = next;
-      return { batch: next, seconds: (this.#now() - start) / 1000 };
+      return await work();
     } catch (cause) {
       if (this.#abort.aborted) return undefined;
       await this.#save();
@@ -168,11 +191,11 @@ class Trainer {
     }).flat();
   }
 
-  async #trainOn(minibatch: Minibatch, taken: TakenBatch): Promise<void> {
+  async #trainOn(minibatch: Minibatch, taken: Taken): Promise<void> {
     const cursor = this.#cursor;
     const firstOfBatch = cursor.stepInRound === 0;
     const start = this.#now();
-    const result = await this.#runner.run(minibatch.rollouts, cursor.step);
+    const result = await this.#runner.run(minibatch.rollouts, cursor.step, taken.plainTexts);
     this.#mirror.outdate();
     const seconds = (this.#now() - start) / 1000;
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradNorm)) {

@@ -73,6 +73,33 @@ describe("a run with two teachers", { timeout: 120_000 }, () => {
     assert.equal(new Set(remembered).size, 2, "each has its own weights");
   });
 
+  it("learns plain text from one of them too, and says what it can't give before the first step", async () => {
+    const text = join(pair.dir, "plain.jsonl");
+    const lines = ["12*7=84", "9*8=72", "3*3=9"].map(
+      (line) => `${JSON.stringify({ text: line })}\n`,
+    );
+    await writeFile(text, lines.join(""));
+    const plain = (own: string) =>
+      `data.plainText={train: ${JSON.stringify(text)}, rows: 2, length: 8, distillation: {share: 0.5, ${own}}}`;
+    const losses = "losses=[{name: forward-kl, topK: 6}]";
+    const { runDir } = await train("plain", [losses, plain("topK: 6, teacher: small")]);
+    const records = await readRunLog(join(runDir, "metrics.jsonl"));
+    const steps = records.flatMap((record) => (record.kind === "step" ? [record] : []));
+    for (const { loss, losses: parts } of steps) {
+      const [own, labels, kl] = ["forward-kl", "plain-text", "plain-text-kl"].map(
+        (name) => parts[name]!,
+      );
+      assert.ok(Math.abs(loss - (own! + 0.5 * labels! + 0.5 * kl!)) < 1e-5 * loss);
+    }
+    // `small` is what the student was before its first step, from which the other teacher moves it away; compact logits are off by up to 0.01.
+    const [first, second] = steps.map((step) => step.losses["plain-text-kl"]!);
+    assert.ok(Math.abs(first!) < 2e-3 && second! > 0.02, `${first} ${second}`);
+    await assert.rejects(train("long", [losses, plain("topK: 500")]), {
+      code: "INVALID_ARGUMENT",
+      field: "data.plainText.distillation.topK",
+    });
+  });
+
   it("is refused before the first step where one of them counts tokens otherwise", async () => {
     const other = await startLiveServer({ model: fixtureModel("llama-tied") });
     try {

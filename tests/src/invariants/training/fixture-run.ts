@@ -17,8 +17,10 @@ import type { JsonValue, RolloutSource } from "@tandem/student-trainer/training/
 import { readRunLog } from "@tandem/student-trainer/training/run-log.js";
 import { deterministicPart } from "../../helpers/deterministic-part.js";
 import { runTraining } from "@tandem/student-trainer/training/trainer.js";
-import type { PlainText } from "@tandem/student-trainer/training/plain-text-term.js";
-import type { TrainerOptions } from "@tandem/student-trainer/training/trainer-options.js";
+import type {
+  PlainText,
+  TrainerOptions,
+} from "@tandem/student-trainer/training/trainer-options.js";
 import { trainingSchema } from "@tandem/student-trainer/training/training-config.js";
 
 export const TINY_LLAMA: LlamaConfig = {

@@ -7,8 +7,9 @@ import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.j
 import type { Schedule } from "@tandem/student-trainer/losses/schedule.js";
 import { optimizerSchema } from "@tandem/student-trainer/optim/optimizer-config.js";
 import { AUTHOR, NO_STATS, type Rollout } from "@tandem/student-trainer/rollout/rollout.js";
-import type { PlainText } from "@tandem/student-trainer/training/plain-text-term.js";
+import { PlainTextFeed } from "@tandem/student-trainer/training/plain-text-feed.js";
 import { TrainStep } from "@tandem/student-trainer/training/train-step.js";
+import type { PlainText } from "@tandem/student-trainer/training/trainer-options.js";
 import { assertAllClose } from "../../helpers/all-close.js";
 import { curveOf, runTiny, temporaryRun, TINY_LLAMA } from "./fixture-run.js";
 
@@ -32,7 +33,7 @@ const toRollout = (piece: Uint32Array, row: number): Rollout => ({
 
 /** So many steps on the same rollouts: what they reported, and all weights. */
 async function train(
-  weight: number,
+  weight: number | readonly object[],
   {
     rollouts,
     plainText,
@@ -43,7 +44,9 @@ async function train(
   const step = new TrainStep({
     model,
     vocabulary: TINY_LLAMA.vocabSize,
-    losses: new LossSet(lossesSchema.parse([{ name: "cross-entropy", weight }])),
+    losses: new LossSet(
+      lossesSchema.parse(typeof weight === "number" ? [{ name: "cross-entropy", weight }] : weight),
+    ),
     plainText,
     optimizer: optimizerSchema.parse({ learningRate: 0.02, warmupSteps: 0, schedule: "constant" }),
     reduction: "token",
@@ -53,12 +56,29 @@ async function train(
   });
   try {
     const results = [];
-    for (let at = 0; at < 3; at++) results.push(await step.run(rollouts, at));
+    const feed = plainText && new PlainTextFeed(plainText, 3);
+    for (let at = 0; at < 3; at++) {
+      results.push(await step.run(rollouts, at, await feed?.take(at, signal)));
+    }
     return { results, weights: [...model.weights.values()].flatMap((own) => [...own]) };
   } finally {
     await step.close();
   }
 }
+
+const { signal } = new AbortController();
+
+/** A teacher whose law depends on the token before, all V logits. */
+const scored = (texts: readonly Rollout[]): readonly Rollout[] =>
+  texts.map((text) => {
+    const before = [...text.prompt, ...text.response.slice(0, -1)];
+    const logits = before.flatMap((id) =>
+      Array.from({ length: TINY_LLAMA.vocabSize }, (_, v) => 2 * Math.sin(3 * id + 1.3 * v * v)),
+    );
+    const dense = Float32Array.from(logits);
+    const count = text.response.length;
+    return { ...text, signal: { from: 1, count, topK: 0, tauCount: 0, dense } };
+  });
 
 const dirs: string[] = [];
 async function newDir(): Promise<string> {
@@ -104,6 +124,65 @@ describe("plain text beside the rollouts", () => {
     const whole = await train(1, { rollouts: other, plainText });
     const cut = await train(1, { rollouts: other, plainText, microBatchSize: 1 });
     assertAllClose(cut.weights, whole.weights, { rtol: 1e-3, atol: 1e-5 });
+  });
+
+  it("learns a share of it from a teacher: (1−s)·cross-entropy + s·KL(p‖q)", async () => {
+    const share: Schedule = { kind: "steps", values: [0.5, 0.5, 0.25] };
+    const distillation = { share, topK: 1, dense: true };
+    const score = async (texts: readonly Rollout[]) => scored(texts);
+    const plain = await train(0, {
+      rollouts: other,
+      plainText: { ...plainText, distillation, score },
+    });
+    const parts = (at: number) => [0.5 * (1 - at), 0.5 * at];
+    const steps = (index: number) => ({
+      kind: "steps",
+      values: [0.5, 0.5, 0.25].map((at) => parts(at)[index]!),
+    });
+    const expected = await train(
+      [
+        { name: "cross-entropy", weight: steps(0) },
+        { name: "forward-kl", dense: true, weight: steps(1) },
+      ],
+      { rollouts: scored(pieces.map(toRollout)) },
+    );
+    plain.results.forEach(({ loss, losses, gradNorm }, at) => {
+      const same = expected.results[at]!;
+      const close = { rtol: 1e-5, atol: 1e-7 };
+      assertAllClose([loss, gradNorm], [same.loss, same.gradNorm], close);
+      assertAllClose(
+        [losses["plain-text"]!, losses["plain-text-kl"]!],
+        [same.losses["cross-entropy"]!, same.losses["forward-kl"]!],
+        close,
+      );
+    });
+    assertAllClose(plain.weights, expected.weights, { rtol: 1e-3, atol: 1e-5 });
+  });
+
+  it("asks a teacher about the next step's pieces while a step is made, and again if it failed", async () => {
+    const asked: string[] = [];
+    let fails = 1;
+    const score = async (texts: readonly Rollout[]) => {
+      asked.push(texts.map(({ prompt, response }) => [...prompt, ...response].join()).join(" "));
+      if (asked.length === 2 && fails-- > 0) throw new Error("no teacher");
+      return texts;
+    };
+    const options = { pieces, rows: 2, seed: 4 };
+    const [feed, silent] = [
+      new PlainTextFeed({ ...options, score }, 3),
+      new PlainTextFeed(options, 3),
+    ];
+    const text = ({ prompt, response }: Rollout) => [...prompt, ...response].join();
+    assert.deepEqual(await feed.take(0, signal), await silent.take(0, signal));
+    assert.equal(asked.length, 2);
+    await assert.rejects(feed.take(1, signal), /no teacher/);
+    const steps = [await feed.take(1, signal), await feed.take(2, signal)];
+    assert.deepEqual(
+      steps.map((own) => own.map(text)),
+      [(await silent.take(1, signal)).map(text), (await silent.take(2, signal)).map(text)],
+    );
+    // Steps 0, 1 (which failed), 1 and 2: none behind the last.
+    assert.equal(asked.length, 4);
   });
 
   it("follows the schedule of its weight", async () => {

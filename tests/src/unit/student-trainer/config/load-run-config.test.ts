@@ -171,6 +171,26 @@ describe("loadRunConfig", () => {
       [...SKD, "rollout.kind=adaptive", "data.evaluation=held.jsonl"],
       "training.evaluateEvery",
     ],
+    [
+      "plain text with a teacher's share and no teacher",
+      [...MINIMAL, "data.plainText={train: a.jsonl, distillation: {share: 0.5}}"],
+      "teacher.address",
+    ],
+    [
+      "plain text with a share of a teacher that is not configured",
+      [...SKD, "data.plainText={train: a.jsonl, distillation: {share: 0.5, teacher: big}}"],
+      "data.plainText.distillation.teacher",
+    ],
+    [
+      "plain text with a share of a teacher with another tokenizer",
+      [
+        ...MINIMAL,
+        "losses=[{name: gold}]",
+        "teacher={address: x, tokenizer: there}",
+        "data.plainText={train: a.jsonl, distillation: {share: 0.5}}",
+      ],
+      "data.plainText.distillation.share",
+    ],
     ["half a pair", [...SKD, "rollout.kind=pairs", "rollout.rows=7"], "rollout.rows"],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {

@@ -46,13 +46,13 @@ describe("checkTeacherLimits", () => {
       "all logits of a teacher that gives none",
       plan({ name: "forward-kl", dense: true }),
       { signalParts: ["top", "lse", "token"] },
-      /they need dense of the signal, teacher "big" gives top, lse, token; choose another loss/,
+      /the run needs dense of the signal, teacher "big" gives top, lse, token; choose another loss/,
     ],
     [
       "ids of the student's own",
       plan({ name: "dpkd" }),
       { signalParts: ["top", "lse"] },
-      /they need at of/,
+      /the run needs at of/,
     ],
     [
       "more logits at once",
@@ -65,7 +65,7 @@ describe("checkTeacherLimits", () => {
       "weighted samples of a teacher that only draws",
       plan({ name: "rs-kd", draws: 8, drawTemperature: 2 }),
       { signalParts: OLD_PARTS },
-      /they need draw_weights of the signal/,
+      /the run needs draw_weights of the signal/,
     ],
     ["a longer text", plan({ name: "forward-kl" }, { longestRow: 51 }), {}, /51 positions/],
     [
