@@ -12,7 +12,7 @@ import pathlib
 import torch
 from safetensors.torch import save_file
 
-from make_loss_fixtures import pearson, soft_rank
+from make_loss_fixtures import LARGE, best as best_of_rows, large_logits, pearson, soft_rank
 
 OUT = pathlib.Path(__file__).resolve().parents[1] / "fixtures" / "losses"
 N, D_T = 6, 24
@@ -81,12 +81,13 @@ def dac_kl(case, options):
 
 def span_products(case, options):
     length = options["length"]
-    pairs = [t for t in range(N - 1) if (t + 1) % length != 0]
+    count = len(case.u)
+    pairs = [t for t in range(count - 1) if (t + 1) % length != 0]
     log_p, log_q = case.u.log_softmax(-1), case.v.log_softmax(-1)
-    rows = [torch.zeros(()).double()] * N
+    rows = [torch.zeros(()).double()] * count
     for t in pairs:
         p, q = log_p[t].exp() * log_p[t + 1].exp(), log_q[t].exp() * log_q[t + 1].exp()
-        rows[t] = kl((p / p.sum()).log(), (q / q.sum()).log()) * N / len(pairs)
+        rows[t] = kl((p / p.sum()).log(), (q / q.sum()).log()) * count / len(pairs)
     return torch.stack(rows)
 
 
@@ -151,7 +152,47 @@ def parameters(method, options, vocabulary, randn):
     return {}
 
 
+LARGE_CASES = [
+    (cmkd, {"k": 8}),
+    (okd, {"topK": 16, "rank": 2}),
+    (dac_kl, {"topK": 16, "features": 4, "hidden": 3}),
+    (span_products, {"length": 2}),
+    (swing, {"topK": 32, "noise": 0, "gap": -1, "width": 0.5, "temperature": 5}),
+]
+
+
+def sines(shape, salt):
+    """Numbers that any language computes alike, exact in half precision."""
+    at = torch.arange(torch.tensor(shape).prod().item()).double()
+    return (torch.sin(1.7 * at + salt) * 64).round().reshape(shape) / 64
+
+
+def make_large():
+    """Values, and of each gradient Σ|x| and 16 of its largest entries."""
+    listing = []
+    u, v = large_logits(0).double(), large_logits(0.5).double()
+    targets = torch.tensor([best(u[0], 1)[0], best(u[1], 3)[2]])
+    for method, options in LARGE_CASES:
+        case = Case()
+        case.targets, case.u, case.v, case.hidden = targets, u, v.clone().requires_grad_(), sines((2, D_T), 1)
+        randn = lambda *shape: torch.zeros(*shape)
+        shapes = {name: list(own.shape) for name, own in parameters(method, options, LARGE, randn).items()}
+        case.parameters = {name: (sines(shape, len(name)) / 4).requires_grad_() for name, shape in shapes.items()}
+        value = method(case, options)
+        leaves = {"logits": case.v} | case.parameters
+        gradients = []
+        for name, gradient in zip(leaves, torch.autograd.grad(value.sum(), list(leaves.values()))):
+            flat = gradient.flatten()
+            at = best_of_rows(flat.abs()[None], min(16, len(flat)))[0]
+            gradients.append({"of": name, "at": at.tolist(), "values": flat[at].tolist(), "magnitude": flat.abs().sum().item()})
+        name = method.__name__.replace("_", "-")
+        listing.append({"name": name, "options": options, "shapes": shapes, "value": value.tolist(), "gradients": gradients})
+    cases = ",\n".join(map(json.dumps, listing))
+    (OUT / f"modules-{LARGE}.json").write_text(f'{{"targets": {targets.tolist()}, "cases": [\n{cases}\n]}}\n')
+
+
 def main():
+    make_large()
     for vocabulary in (11, 257):
         generator = torch.Generator().manual_seed(35)
         randn = lambda *shape: torch.randn(*shape, generator=generator)
