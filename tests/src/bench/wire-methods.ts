@@ -1,6 +1,7 @@
 /** Bytes per position that each loss's signal takes on the wire, on real text, frames and envelopes included: what the teacher sends for 64 positions a frame, and what the
  * student sends up for it (its own ids, temperatures). The model is teacher and student at once. Losses with the same signal are one row; those that need all V logits or hidden states are left out.
- * Options: --model DIR (a Hugging Face directory), --texts FILE (JSON lines with `question` and `answer`, as GSM8K), --positions N (512), --max-logit-error E (0.01), --threads N (all). */
+ * Options: --model DIR (a Hugging Face directory), --texts FILE (JSON lines with `question` and `answer`, as GSM8K), --positions N (512), --max-logit-error E (0.01), --threads N (all),
+ * --losses NAMES (all, comma-separated). */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
@@ -36,6 +37,7 @@ export async function run(args: string[]): Promise<object> {
       positions: { type: "string", default: "512" },
       "max-logit-error": { type: "string", default: "0.01" },
       threads: { type: "string", default: String(availableParallelism()) },
+      losses: { type: "string", default: "" },
     },
   });
   const [dir, file] = [String(values["model"]), String(values["texts"])];
@@ -58,9 +60,11 @@ export async function run(args: string[]): Promise<object> {
       const { question, answer } = JSON.parse(line) as Record<string, string>;
       return tokenizer.encode(`Question: ${question}\nAnswer: ${answer}`);
     });
+  const wanted = String(values["losses"]).split(",").filter(Boolean);
   const results: object[] = [];
   try {
     for (const [key, losses] of signalsOfLosses()) {
+      if (wanted.length > 0 && !losses.some(({ name }) => wanted.includes(name))) continue;
       const requirement = lossRequirement(losses[0]!.name, losses[0]!.options);
       const signal = await score(runner, texts, { requirement, positions });
       const bytes = (encoding: "PLAIN" | "COMPACT") =>
