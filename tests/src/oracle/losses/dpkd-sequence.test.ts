@@ -3,6 +3,18 @@ import { describe, it } from "node:test";
 import type { MinibatchPosition } from "@tandem/student-trainer/losses/loss-definition.js";
 import { configureLoss } from "@tandem/student-trainer/losses/loss-registry.js";
 import { assertAllClose } from "../../helpers/all-close.js";
+import {
+  along,
+  LOG_P,
+  LOG_Q as LAWS,
+  logSoftmax,
+  STATES,
+  stateOf,
+  STUDENT,
+  TEXTS,
+  total,
+  V,
+} from "../../helpers/enumerable-language.js";
 
 /** Two prompts with two responses each, and a response without a counterpart: prompt, response, is it the student's, log p, coefficient. */
 const ROWS = [
@@ -72,5 +84,83 @@ describe("dpkd of responses", () => {
     });
     const pulls = ROWS.map((row, at) => row[4] * slope[at]!);
     assertAllClose(pulls, differences, F32);
+  });
+});
+
+/** A teacher's text and a student's to one prompt, by the laws of an enumerable language. */
+function pairOf(texts: readonly (readonly number[])[]): readonly MinibatchPosition[] {
+  return texts.flatMap((text, response) => {
+    const [logP, logQ] = [along(LOG_P, text), along(LAWS, text)];
+    return text.map((token, t): MinibatchPosition => ({
+      ...positions[0]!,
+      token,
+      dataRow: 0,
+      sequence: response,
+      byStudent: response === 1,
+      coefficient: 1 / 6,
+      signal: {
+        from: 1,
+        count: 1,
+        topK: 0,
+        tauCount: 0,
+        tokenLogit: Float32Array.of(logP[t]!),
+        lse: Float32Array.of(0),
+      },
+      probe: logQ[t]!,
+    }));
+  });
+}
+
+describe("dpkd of responses, in expectation over all pairs of a teacher's and a student's text", () => {
+  const { columns } = configureLoss("dpkd", { level: "sequence", beta: BETA }, "losses[0]");
+  /** Of the teacher's law and of the student's that wrote. */
+  const chances = [LOG_P, LAWS].map((laws) =>
+    TEXTS.map((text) => Math.exp(total(along(laws, text)))),
+  );
+
+  /** Σ p(a)·q₀(b)·−log σ(β·[r(a) − r(b)]) by the logits of q, the chances held: central differences. */
+  function exactGradient(): readonly number[] {
+    const expectation = (logits: readonly (readonly number[])[]): number => {
+      const laws = logits.map(logSoftmax);
+      const ratios = TEXTS.map(
+        (text) => (total(along(laws, text)) - total(along(LOG_P, text))) / 3,
+      );
+      return total(
+        ratios.map((a, i) =>
+          total(
+            ratios.map(
+              (b, j) => chances[0]![i]! * chances[1]![j]! * Math.log1p(Math.exp(BETA * (b - a))),
+            ),
+          ),
+        ),
+      );
+    };
+    const step = 1e-4;
+    return STUDENT.flatMap((row, state) =>
+      row.map((x, id) => {
+        const moved = (by: number) => expectation(STUDENT.with(state, row.with(id, x + by)));
+        return (moved(step) - moved(-step)) / (2 * step);
+      }),
+    );
+  }
+
+  it("has the exact gradient", () => {
+    const expected = Array.from({ length: STATES * V }, () => 0);
+    TEXTS.forEach((preferred, i) =>
+      TEXTS.forEach((rejected, j) => {
+        const pair = pairOf([preferred, rejected]);
+        const [slope] = columns.compute(pair, 0, {}) as [Float32Array];
+        pair.forEach(({ token, coefficient }, at) => {
+          const state = stateOf(at < 3 ? preferred : rejected, at % 3);
+          const pull = chances[0]![i]! * chances[1]![j]! * coefficient * slope[at]!;
+          for (let id = 0; id < V; id++) {
+            const slopeOfLog = (id === token ? 1 : 0) - Math.exp(LAWS[state]![id]!);
+            expected[state * V + id]! += pull * slopeOfLog;
+          }
+        });
+      }),
+    );
+    // Slopes and signals are float32.
+    assertAllClose(expected, exactGradient(), { rtol: 1e-5, atol: 1e-8 });
   });
 });

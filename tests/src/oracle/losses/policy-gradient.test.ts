@@ -4,35 +4,21 @@ import { configureLoss } from "@tandem/student-trainer/losses/loss-registry.js";
 import type { MinibatchPosition } from "@tandem/student-trainer/losses/loss-definition.js";
 import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { assertAllClose } from "../../helpers/all-close.js";
+import {
+  along,
+  LOG_P,
+  LOG_Q,
+  STATES,
+  stateOf,
+  STUDENT,
+  TEACHER,
+  TEXTS,
+  total,
+  V,
+} from "../../helpers/enumerable-language.js";
 import { logSumExp } from "../../helpers/signal-of-logits.js";
 
-/** A language small enough to enumerate: V = 5, responses of 3 tokens, 31 prefixes, a law of its own behind each. */
-const V = 5;
-const LENGTH = 3;
-const TEXTS = Array.from({ length: V ** LENGTH }, (_, n) => [
-  Math.floor(n / V ** 2),
-  Math.floor(n / V) % V,
-  n % V,
-]);
-/** Number of the prefix of the first t tokens. */
-const stateOf = (text: readonly number[], t: number): number =>
-  [0, 1, 1 + V][t]! + text.slice(0, t).reduce((sum, id) => V * sum + id, 0);
-const STATES = 1 + V + V ** 2;
-
-/** Any numbers. */
-const table = (salt: number): number[][] =>
-  Array.from({ length: STATES }, (_, state) =>
-    Array.from({ length: V }, (_v, id) => 1.7 * Math.sin(3 * salt + 7.3 * state + 2.1 * id * id)),
-  );
-const TEACHER = table(1);
-const STUDENT = table(2);
-const logSoftmax = (row: readonly number[]): number[] => row.map((x) => x - logSumExp(row));
-const LOG_P = TEACHER.map(logSoftmax);
-const LOG_Q = STUDENT.map(logSoftmax);
-const along = (laws: readonly (readonly number[])[], text: readonly number[]): number[] =>
-  text.map((id, t) => laws[stateOf(text, t)]![id]!);
 const zeros = (length: number): number[] => Array.from({ length }, () => 0);
-const total = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0);
 
 function signalOf(states: readonly number[], text: readonly number[]): TeacherSignal {
   const rows = states.map((state) => TEACHER[state]!);
