@@ -30,7 +30,7 @@ export const plainTextSchema = z
       .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
       .optional()
       .describe(
-        "JSON lines or parquet file(s) with text that is learnt by cross-entropy in every step, beside the losses on rollouts; default: none",
+        "JSON lines or parquet file(s) with text that is learnt in every step, beside the losses on rollouts; default: none",
       ),
     field: z.string().min(1).default("text").describe("Field with the text"),
     rows: z.int().min(1).default(8).describe("Pieces of text in an optimizer step"),
