@@ -31,7 +31,12 @@ export function createGenerateCommand(): Command {
     .requiredOption("--model <dir>", "directory or hub id")
     .option("--chat", "send each prompt through the checkpoint's chat template", false)
     .option("--system <text>", "system message of chats")
-    .option("--max-tokens <n>", "longest response", wholeNumber(1), 128)
+    .option(
+      "--max-tokens <n>",
+      "longest response, as far as the context reaches",
+      wholeNumber(1),
+      128,
+    )
     .option("--temperature <t>", "0 = greedy", numberBetween(0, 100), 0)
     .option("--top-k <k>", "0 = off", wholeNumber(0), 0)
     .option("--top-p <p>", "1 = off", numberBetween(0, 1), 1)

@@ -12,6 +12,7 @@ export interface GenerateRowsOptions {
   readonly prompts: readonly { readonly prompt: Uint32Array; readonly rngKey: number }[];
   readonly sampling: SamplingParams;
   readonly runSeed: number;
+  /** Tokens of a response at most; fewer where a prompt leaves less room in the model's context. */
   readonly maxResponse: number;
   readonly stopIds: ReadonlySet<number>;
   readonly concurrency: number;
@@ -30,11 +31,13 @@ const RUN_LENGTH = 8;
 interface Writing {
   readonly index: number;
   readonly cache: number;
+  /** Its tokens at most. */
+  readonly limit: number;
   readonly tokens: number[];
 }
 
 /** The student writes alone, many rows at once with their caches; a finished row makes room for the next.
- * @throws TandemError CANCELLED when aborted. */
+ * @throws TandemError CANCELLED when aborted, OUT_OF_RANGE for a prompt that fills the context. */
 export async function generateRows(options: GenerateRowsOptions): Promise<OwnResponse[]> {
   const { engine, prompts, concurrency, abort } = options;
   const done: (OwnResponse | undefined)[] = prompts.map(() => undefined);
@@ -45,7 +48,8 @@ export async function generateRows(options: GenerateRowsOptions): Promise<OwnRes
       if (abort?.aborted === true)
         throw new TandemError("CANCELLED", "the rollout was interrupted");
       while (live.size < concurrency && next < prompts.length) {
-        live.add({ index: next++, cache: engine.newCache(), tokens: [] });
+        const limit = responseRoom(next, options);
+        live.add({ index: next++, cache: engine.newCache(), limit, tokens: [] });
       }
       const rows = [...live];
       const result = await engine.step(rows.map((row) => toStepRow(row, options)));
@@ -64,14 +68,30 @@ export async function generateRows(options: GenerateRowsOptions): Promise<OwnRes
   return done as OwnResponse[];
 }
 
-function toStepRow({ index, cache, tokens }: Writing, options: GenerateRowsOptions): StepRow {
+function responseRoom(index: number, options: GenerateRowsOptions): number {
+  const { length } = (options.prompts[index] as GenerateRowsOptions["prompts"][number]).prompt;
+  const { maxLength } = options.engine.runner;
+  if (length >= maxLength) {
+    throw new TandemError(
+      "OUT_OF_RANGE",
+      `prompt ${index + 1} has ${length} tokens, the model holds ${maxLength}: no room for a response; shorten the prompt`,
+      { field: "prompt", limit: maxLength - 1 },
+    );
+  }
+  return Math.min(options.maxResponse, maxLength - length);
+}
+
+function toStepRow(
+  { index, cache, limit, tokens }: Writing,
+  options: GenerateRowsOptions,
+): StepRow {
   const { prompt, rngKey } = options.prompts[index] as GenerateRowsOptions["prompts"][number];
   const fed = tokens.length === 0 ? prompt : Uint32Array.of(tokens.at(-1) as number);
   return {
     cache,
     past: tokens.length === 0 ? 0 : prompt.length + tokens.length - 1,
     tokens: fed,
-    maxLength: prompt.length + options.maxResponse,
+    maxLength: prompt.length + limit,
     head: {
       first: fed.length - 1,
       targets: new Uint32Array(0),
@@ -83,7 +103,7 @@ function toStepRow({ index, cache, tokens }: Writing, options: GenerateRowsOptio
         stream: "draft",
       },
       sample: options.sampling,
-      ahead: Math.min(RUN_LENGTH, options.maxResponse - tokens.length) - 1,
+      ahead: Math.min(RUN_LENGTH, limit - tokens.length) - 1,
     },
   };
 }
@@ -91,14 +111,14 @@ function toStepRow({ index, cache, tokens }: Writing, options: GenerateRowsOptio
 function takeTokens(
   row: Writing,
   { sampled, ahead = new Uint32Array(0) }: StepRowResult,
-  { stopIds, maxResponse, onToken }: GenerateRowsOptions,
+  { stopIds, onToken }: GenerateRowsOptions,
 ): OwnResponse | undefined {
   invariant(sampled !== undefined, "a generating step draws a token");
   for (const token of [sampled, ...ahead]) {
     row.tokens.push(token);
     onToken?.(row.index, token);
     const stopped = stopIds.has(token);
-    if (stopped || row.tokens.length === maxResponse)
+    if (stopped || row.tokens.length === row.limit)
       return { tokens: Uint32Array.from(row.tokens), finish: stopped ? "stop" : "length" };
   }
   return undefined;
