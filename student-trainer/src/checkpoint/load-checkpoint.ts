@@ -9,22 +9,35 @@ import type { Moments } from "../optim/adamw.js";
 import type { RolloutBatch } from "../rollout/rollout.js";
 import { listCheckpoints } from "./checkpoint-names.js";
 import { loadStudent } from "./load-student.js";
-import { parseRunState } from "./run-state.js";
+import { parseRunState, type RunState } from "./run-state.js";
 import { LOSS_PARAMETERS_FILE, type CheckpointContent } from "./save-checkpoint.js";
 import type { NamedValues } from "./student-model.js";
 
 /** The newest checkpoint of a directory. @throws TandemError NOT_FOUND when there is none, DATA_LOSS when it is damaged. */
 export async function loadLatestCheckpoint(dir: string): Promise<CheckpointContent> {
+  return loadCheckpoint(await latestIn(dir));
+}
+
+/** What the newest checkpoint says of itself, without its tensors. @throws as `loadLatestCheckpoint`. */
+export async function loadLatestState(dir: string): Promise<RunState> {
+  return loadState(await latestIn(dir));
+}
+
+async function latestIn(dir: string): Promise<string> {
   const latest = (await listCheckpoints(dir)).at(-1);
   if (latest === undefined) {
     throw new TandemError("NOT_FOUND", `there is no checkpoint in ${dir}; start without --resume`);
   }
-  return loadCheckpoint(join(dir, latest.name));
+  return join(dir, latest.name);
+}
+
+async function loadState(path: string): Promise<RunState> {
+  const statePath = join(path, "state.json");
+  return parseRunState(await readFile(statePath, "utf8"), statePath);
 }
 
 export async function loadCheckpoint(path: string): Promise<CheckpointContent> {
-  const statePath = join(path, "state.json");
-  const state = parseRunState(await readFile(statePath, "utf8"), statePath);
+  const state = await loadState(path);
   const model = await loadStudent(path);
   const owned = await readLossParameters(path);
   const moments = await readTensors(join(path, "optimizer.safetensors"), (read) =>

@@ -6,9 +6,11 @@ import { printConfig } from "@tandem/shared/config/print-config.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import type { RunConfig } from "../config/run-config.js";
+import { assertSameCourse } from "./assert-same-course.js";
 
-/** Makes the run directory and writes `config.resolved.yaml`.
- * @throws TandemError ALREADY_EXISTS when there is a run in it that is not to be resumed. */
+/** Makes the run directory and writes `config.resolved.yaml`; before that, nothing of a run that is there is touched.
+ * @throws TandemError ALREADY_EXISTS when there is a run in it that is not to be resumed, NOT_FOUND when there is none to resume,
+ * FAILED_PRECONDITION when that one has another configuration. */
 export async function prepareRunDirectory(config: RunConfig, resume: boolean): Promise<string> {
   const dir = config.output.dir;
   const begun = await stat(join(dir, "metrics.jsonl")).then(
@@ -22,6 +24,7 @@ export async function prepareRunDirectory(config: RunConfig, resume: boolean): P
       { field: "output.dir" },
     );
   }
+  if (resume) await assertSameCourse(config, dir);
   await mkdir(dir, { recursive: true });
   await writeFileAtomic(join(dir, "config.resolved.yaml"), [Buffer.from(printConfig(config))]);
   return dir;

@@ -19,9 +19,14 @@ export function loadRunConfig({ file, assignments = [], env = {} }: RunConfigSou
   return config;
 }
 
-/** Digest over what decides the course of a run. Where the teacher is reached, how often one looks and saves, and what only changes the pace
- * may differ between a run and its resumption. */
+/** Digest over what decides the course of a run. */
 export function courseDigest(config: RunConfig): string {
+  return configDigest(courseOf(config));
+}
+
+/** What decides the course of a run. Where the teacher is reached, how often one looks and saves, and what only changes the pace may differ
+ * between a run and its resumption. */
+export function courseOf(config: RunConfig): Readonly<Record<string, unknown>> {
   const { student, data, rollout, losses, optimizer, training, teacher, teachers } = config;
   const { checkpointEvery: _c, keepCheckpoints: _k, ...course } = training;
   const {
@@ -31,7 +36,7 @@ export function courseDigest(config: RunConfig): string {
     onTeacherLoss: _loss,
     ...writing
   } = rollout;
-  return configDigest({
+  return {
     student,
     data,
     rollout: writing,
@@ -42,7 +47,7 @@ export function courseDigest(config: RunConfig): string {
     maxLogitError: teacher.maxLogitError,
     ...translationOf(teacher),
     ...(Object.keys(teachers).length > 0 && { teachers: wiresOf(teachers) }),
-  });
+  };
 }
 
 function translationOf({ tokenizer, merge }: Pick<RunConfig["teacher"], "tokenizer" | "merge">) {

@@ -165,6 +165,25 @@ describe("student-trainer", () => {
     assert.match(refused.stderr, /began with teacher .* \(x\), the one at teacher\.address is/);
   });
 
+  it("does not go on under another configuration, names what differs, and leaves the run as it was", async () => {
+    const file = join(pair.dir, "plain", "config.resolved.yaml");
+    const before = await readFile(file, "utf8");
+    const changed = ["optimizer.learningRate=0.5", "training.seed=9", "training.keepCheckpoints=9"];
+    const refused = await runTrainer("train", ...sets("plain", ...changed), "--resume");
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.stderr,
+      /another configuration: optimizer\.learningRate is 0\.5, was 0\.0005, training\.seed is 9, was 0; resume with \S+config\.resolved\.yaml/,
+    );
+    assert.equal(await readFile(file, "utf8"), before);
+    const resumed = await runTrainer("train", "--config", file, "--resume");
+    assert.equal(resumed.code, 0, resumed.stderr);
+    const nothing = await runTrainer("train", ...sets("nothing"), "--resume");
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.stderr, /there is no checkpoint in .*start without --resume/);
+    assert.ok(!(await readdir(pair.dir)).includes("nothing"));
+  });
+
   it("can be interrupted while it waits for its teacher", async () => {
     const run = startTrainer(["train", ...sets("c", ...skd(), `teacher.address=${DEAD}`)]);
     await run.seen(/waiting for the teacher/);
@@ -254,6 +273,12 @@ describe("student-trainer", () => {
     );
     assert.equal(generated.code, 0, generated.stderr);
     assert.equal(generated.stdout.split("\n").length, 3);
+    // Without --max-tokens: 128 at most, and the pair's context is shorter.
+    const unbounded = await runTrainer("generate", "--model", model, "1*1=");
+    assert.equal(unbounded.code, 0, unbounded.stderr);
+    const tooLong = await runTrainer("generate", "--model", model, "1".repeat(200));
+    assert.equal(tooLong.code, 1);
+    assert.match(tooLong.stderr, /prompt 1 has 200 tokens, the model holds \d+: no room/);
     const out = join(pair.dir, "exported");
     assert.equal(
       (await runTrainer("export", "--model", model, "--out", out, "--dtype", "f16")).code,
