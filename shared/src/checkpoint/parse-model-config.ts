@@ -45,11 +45,17 @@ const MAX_CONTEXT = 2 ** 27;
 /** Ids stay below 2^24, as on the wire. */
 const MAX_VOCABULARY = 2 ** 24 - 1;
 
-/** Reads `config.json` of a Hugging Face directory.
- * @throws TandemError NOT_FOUND without the file, DATA_LOSS when it is no JSON, else as `parseModelConfig`. */
+/** Reads `config.json` of a Hugging Face directory, and from `generation_config.json` the ids that end a text: as in `transformers`, they hold
+ * where both files name some (chat models end a turn with another token than a document).
+ * @throws TandemError NOT_FOUND without config.json, DATA_LOSS when a file is no JSON, else as `parseModelConfig`. */
 export async function readModelConfig(dir: string): Promise<ModelConfig> {
   const json = await readModelJson(dir, "config.json", MAX_CONFIG_BYTES);
-  if (json !== undefined) return parseModelConfig(json);
+  if (json !== undefined) {
+    const config = parseModelConfig(json);
+    const generation = await readModelJson(dir, "generation_config.json", MAX_CONFIG_BYTES);
+    const eosTokenIds = idList((generation as { eos_token_id?: unknown } | null)?.eos_token_id);
+    return eosTokenIds.length === 0 ? config : Object.freeze({ ...config, eosTokenIds });
+  }
   throw new TandemError(
     "NOT_FOUND",
     `${join(dir, "config.json")} does not exist; --model wants a Hugging Face directory or hub id`,
@@ -144,7 +150,6 @@ function common(
   fields: ConfigFields,
   { heads, hiddenSize, tied }: { heads: number; hiddenSize: number; tied: boolean },
 ) {
-  const eos = fields.raw("eos_token_id");
   const bos = fields.raw("bos_token_id");
   return {
     vocabSize: fields.natural("vocab_size", MAX_VOCABULARY),
@@ -153,10 +158,15 @@ function common(
     tiedHead: fields.flag("tie_word_embeddings", tied),
     initializerRange: fields.positive("initializer_range", 0.02),
     bosTokenId: typeof bos === "number" ? bos : null,
-    eosTokenIds: (Array.isArray(eos) ? eos : [eos]).filter(
-      (id): id is number => typeof id === "number",
-    ),
+    eosTokenIds: idList(fields.raw("eos_token_id")),
   };
+}
+
+/** An id, a list of ids, or nothing. */
+function idList(value: unknown): readonly number[] {
+  return (Array.isArray(value) ? value : [value]).filter(
+    (id): id is number => typeof id === "number",
+  );
 }
 
 function activation(fields: ConfigFields, field: string, fallback: string): Activation {

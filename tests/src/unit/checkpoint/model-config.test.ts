@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 
 import { parseModelConfig, readModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
@@ -24,6 +26,26 @@ describe("parseModelConfig", () => {
       assert.ok(Object.isFrozen(config));
     });
   }
+
+  it("takes the ids that end a text from generation_config.json where it names some", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "tandem-config-"));
+    const write = (name: string, json: object) => writeFile(join(dir, name), JSON.stringify(json));
+    try {
+      await write("config.json", { ...LLAMA, eos_token_id: 3 });
+      assert.deepEqual((await readModelConfig(dir)).eosTokenIds, [3]);
+      await write("generation_config.json", { temperature: 0.6 });
+      assert.deepEqual((await readModelConfig(dir)).eosTokenIds, [3]);
+      // As Qwen's and Llama's chat models do: the end of a turn, then the end of a document.
+      await write("generation_config.json", { eos_token_id: [7, 3] });
+      const config = await readModelConfig(dir);
+      assert.deepEqual(config.eosTokenIds, [7, 3]);
+      assert.ok(Object.isFrozen(config));
+      await writeFile(join(dir, "generation_config.json"), "{");
+      await assert.rejects(readModelConfig(dir), { code: "DATA_LOSS" });
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
 
   it("reads rotary settings in the spellings of transformers 4 and 5", () => {
     const llama3 = {
