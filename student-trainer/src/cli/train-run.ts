@@ -56,6 +56,10 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
     revision: config.student.revision,
     stopIds: config.rollout.stopIds,
   });
+  if (student.stopIds.length === 0)
+    note(
+      "nothing ends a text: each runs to rollout.maxResponse; give rollout.stopIds, or eos_token_id in the student's config.json",
+    );
   const translation = await openTranslation(config);
   const train = await loadRows(config, student, "train", translation);
   const held = await loadRows(config, student, "evaluation", translation);

@@ -124,6 +124,12 @@ describe("student-trainer", () => {
     assert.match(again.stderr, /holds a run already; go on with --resume/);
   });
 
+  it("says when no id ends a text", async () => {
+    const { code, stderr } = await runTrainer("train", ...sets("endless", "rollout.stopIds=[]"));
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /nothing ends a text: each runs to rollout\.maxResponse/);
+  });
+
   it("reads its own resolved configuration back", async () => {
     const file = join(pair.dir, "plain", "config.resolved.yaml");
     const out = join(pair.dir, "again");
