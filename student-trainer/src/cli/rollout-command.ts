@@ -4,6 +4,7 @@ import { finished } from "node:stream/promises";
 import { Command } from "commander";
 
 import { LossSet } from "../losses/loss-set.js";
+import { asksAnything, type SignalRequirement } from "../losses/signal-requirement.js";
 import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
 import { onInterrupt } from "./interrupt.js";
 import { newestModel } from "./newest-model.js";
@@ -38,6 +39,11 @@ export function createRolloutCommand(): Command {
     .action(writeRollouts);
 }
 
+/** People see the rank of every token, also of those that are not in the losses' lists. */
+function withRanks(asked: SignalRequirement): SignalRequirement {
+  return asksAnything(asked) ? { ...asked, spec: { ...asked.spec, token: true } } : asked;
+}
+
 async function writeRollouts(flags: Flags): Promise<void> {
   const config = readRunConfig(flags);
   const student = await openStudent(flags.model ?? (await newestModel(config)), {
@@ -68,10 +74,10 @@ async function writeRollouts(flags: Flags): Promise<void> {
       engine,
       teachers: translatedPool(teachers, student, translation),
     });
-    const requirement = new LossSet(
-      config.losses,
-      runSizes(student, teachers, translation),
-    ).requirement(0);
+    const asked = new LossSet(config.losses, runSizes(student, teachers, translation)).requirement(
+      0,
+    );
+    const requirement = translation === undefined ? withRanks(asked) : asked;
     const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
     for (let batch = 0; batch < flags.batches; batch++) {
       const written = await source.next({ ...requirement, progress: 0, abort });

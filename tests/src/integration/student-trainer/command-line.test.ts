@@ -221,6 +221,7 @@ describe("student-trainer", () => {
         assert.equal(record.tokens?.length, record.pieces?.length);
         assert.equal(record.tokens?.length, record.authors?.length);
         assert.equal(record.tokens?.length, record.ranks?.length);
+        assert.ok(record.ranks?.every((rank) => Number.isInteger(rank)), line);
         assert.equal(record.tokens?.length, record.teacherTop?.length);
       }
     });
