@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import { TandemError } from "../errors/tandem-error.js";
 import {
   applyAssignments,
+  environmentName,
   layerFromEnvironment,
   mergeLayers,
   unknownOption,
@@ -9,8 +11,9 @@ import {
   type Layer,
 } from "./config-layers.js";
 import { deepFreeze } from "./deep-freeze.js";
+import { explainIssue } from "./explain-issue.js";
 import { readConfigChain } from "./read-config-chain.js";
-import { schemaAt, shapeOf } from "./schema-walk.js";
+import { elementOf, schemaAt, shapeOf } from "./schema-walk.js";
 
 export interface LoadConfigOptions<S extends z.ZodType> {
   /** A strict object; every field has a default or is required. */
@@ -35,19 +38,44 @@ export function loadConfig<S extends z.ZodType>(options: LoadConfigOptions<S>): 
     for (const { file, values } of readConfigChain(options.file))
       layers.push(withSchemaNames(schema, values, [], file) as Layer);
   }
-  if (options.prefix !== undefined)
-    layers.push(layerFromEnvironment(schema, options.prefix, options.env ?? {}));
+  const environment =
+    options.prefix === undefined
+      ? {}
+      : layerFromEnvironment(schema, options.prefix, options.env ?? {});
+  layers.push(environment);
   if (options.overrides !== undefined)
     layers.push(withSchemaNames(schema, options.overrides, [], "the flags") as Layer);
-  return validateConfig(
-    schema,
-    applyAssignments(schema, options.assignments ?? [], mergeLayers(schema, layers)),
+  const value = applyAssignments(schema, options.assignments ?? [], mergeLayers(schema, layers));
+  return validateConfig(schema, value, ({ path }, given) => {
+    if (options.prefix === undefined) return "";
+    const twin = options.prefix + environmentName(path.map(String));
+    if (given === undefined) return leafAt(schema, path) ? ` (in the environment: ${twin})` : "";
+    return isDeepStrictEqual(given, valueAt(environment, path)) ? ` (from ${twin})` : "";
+  });
+}
+
+function leafAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): boolean {
+  const field = schemaAt(schema, path.map(String));
+  return field !== undefined && shapeOf(field) === undefined && elementOf(field) === undefined;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (node, key) =>
+      typeof node === "object" && node !== null
+        ? (node as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    value,
   );
 }
 
 /** Validates one nested record and freezes what comes out.
  * @throws TandemError INVALID_ARGUMENT naming the first wrong field and all others in the message. */
-function validateConfig<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+function validateConfig<S extends z.ZodType>(
+  schema: S,
+  value: unknown,
+  sourceOf: (issue: z.core.$ZodIssue, given: unknown) => string,
+): z.output<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return deepFreeze(parsed.data);
   const issues = parsed.error.issues;
@@ -63,9 +91,10 @@ function validateConfig<S extends z.ZodType>(schema: S, value: unknown): z.outpu
       "the configuration",
     );
   }
-  const lines = issues.map(
-    (issue) => `${issue.path.join(".") || "configuration"}: ${issue.message}`,
-  );
+  const lines = issues.map((issue) => {
+    const given = valueAt(value, issue.path);
+    return explainIssue(issue, given, sourceOf(issue, given));
+  });
   throw new TandemError("INVALID_ARGUMENT", lines.join("; "), {
     field: issues[0]?.path.join(".") ?? "",
     cause: parsed.error,

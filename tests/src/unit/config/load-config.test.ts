@@ -150,7 +150,13 @@ describe("loadConfig", () => {
       /path\.to\.option=value/,
       "set",
     ],
-    ["a missing required field", () => loadConfig({ schema }), /model: /, "model"],
+    ["a missing required field", () => loadConfig({ schema }), /^model is required$/, "model"],
+    [
+      "a missing required field that has a twin",
+      () => loadConfig({ schema, prefix: "T_" }),
+      /^model is required \(in the environment: T_MODEL\)$/,
+      "model",
+    ],
     [
       "a value of the wrong type",
       () =>
@@ -160,8 +166,46 @@ describe("loadConfig", () => {
           prefix: "T_",
           env: { T_MAX_MODEL_LEN: "many" },
         }),
-      /maxModelLen: .*number/,
+      /^maxModelLen is "many" \(from T_MAX_MODEL_LEN\): expected a number$/,
       "maxModelLen",
+    ],
+    [
+      "a value out of bounds, which is not the environment's",
+      () =>
+        loadConfig({
+          schema,
+          overrides: { model: "m", maxModelLen: -1 },
+          prefix: "T_",
+          env: { T_MAX_MODEL_LEN: "7" },
+        }),
+      /^maxModelLen is -1: expected number to be >0$/,
+      "maxModelLen",
+    ],
+    [
+      "a name that is none of a list",
+      () => loadConfig({ schema, overrides: { model: "m", level: "loud" } }),
+      /^level is "loud": expected one of "info"\|"debug"$/,
+      "level",
+    ],
+    [
+      "what is no variant, with what each would take",
+      () =>
+        loadConfig({
+          schema: schema.extend({ files: z.union([z.string(), z.array(z.string())]) }),
+          overrides: { model: "m", files: 3 },
+        }),
+      /^files is 3: expected a text, or expected a list$/,
+      "files",
+    ],
+    [
+      "what is no variant, in the words of its rule",
+      () =>
+        loadConfig({
+          schema: schema.extend({ rate: z.union([z.number(), z.null()], "give a rate") }),
+          overrides: { model: "m", rate: "x".repeat(200) },
+        }),
+      /^rate is "x{79}…: give a rate$/,
+      "rate",
     ],
     [
       "an unknown key inside a list",

@@ -226,8 +226,11 @@ describe("loadRunConfig", () => {
   }
 
   for (const [assignment, message] of [
-    ["losses=[{name: forward-kl, weight: .nan}]", /losses\.0\.weight: give a finite number/],
-    ["losses=[{name: forward-kl, weight: .inf}]", /losses\.0\.weight: give a finite number/],
+    ["losses=[{name: forward-kl, weight: .nan}]", /losses\.0\.weight is NaN: give a finite number/],
+    [
+      "losses=[{name: forward-kl, weight: .inf}]",
+      /losses\.0\.weight is Infinity: give a finite number/,
+    ],
     ["losses=[{name: forward-kl, tpoK: 3}]", /tpoK"; its options are .*topK.*weight/],
     [
       "losses=[{name: forward-kl}, {name: dpkd, level: sequence}]",
@@ -236,7 +239,10 @@ describe("loadRunConfig", () => {
     ["losses=[{name: forward-kl, teacher: big}]", /losses\[0\]\.teacher.*"big".*teachers/s],
     ["losses=[{name: kl}]", /no loss "kl"; the names are .*forward-kl/],
     ["losses=[{name: forward-kl, topK: 0}]", /losses\[0\] \(forward-kl\).*topK/s],
-    ["rollout.acceptance={rnak: 3}", /rollout\.acceptance: give one rule .*\{rank: K\}/],
+    [
+      "rollout.acceptance={rnak: 3}",
+      /rollout\.acceptance is \{"rnak":3\}: give one rule .*\{rank: K\}/,
+    ],
   ] as const) {
     it(`says what is allowed instead of ${assignment}`, () => {
       assert.throws(() => load(...SKD, assignment), { code: "INVALID_ARGUMENT", message });
