@@ -36,7 +36,8 @@ const ACTIVATIONS: ReadonlyMap<unknown, Activation> = new Map([
   ["relu", "relu"],
 ]);
 
-const MAX_CONFIG_BYTES = 4 << 20;
+/** Of a config.json. */
+export const MAX_CONFIG_BYTES = 4 << 20;
 
 /** Far above any model there is; what a config asks for is built before a weight is looked at. */
 const MAX_LAYERS = 1024;

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { exportModel } from "../checkpoint/export-model.js";
 import { exportOnnx } from "../checkpoint/export-onnx.js";
 import { loadStudent } from "../checkpoint/load-student.js";
+import { assertApart } from "./assert-apart.js";
 import { oneOf } from "./parse-flag.js";
 
 const EXAMPLES = `
@@ -29,6 +30,7 @@ export function createExportCommand(): Command {
     .addHelpText("after", EXAMPLES)
     .action(async ({ model: source, out, dtype, onnx = false }: Flags) => {
       const dir = await resolveModel(source, { env: process.env });
+      await assertApart(out, [dir]);
       const model = await loadStudent(dir);
       await exportModel({ model, outDir: out, dtype, tokenizerDir: dir });
       if (onnx) await exportOnnx({ model, outDir: out });

@@ -1,14 +1,21 @@
-import { readFile } from "node:fs/promises";
+import { basename, dirname } from "node:path";
 
-import { parseModelConfig } from "@tandem/shared/checkpoint/parse-model-config.js";
+import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
+import {
+  MAX_CONFIG_BYTES,
+  parseModelConfig,
+} from "@tandem/shared/checkpoint/parse-model-config.js";
 import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import { readModelJson } from "@tandem/shared/files/model-file.js";
 import { countParameters } from "@tandem/shared/models/parameters.js";
 import { Command } from "commander";
 
 import { exportModel } from "../checkpoint/export-model.js";
 import { initFromScratch, initFromTeacher } from "../checkpoint/init-student.js";
 import type { StudentModel } from "../checkpoint/student-model.js";
+import { assertApart } from "./assert-apart.js";
+import { loadTokenizerFor } from "./open-student.js";
 import { wholeNumber, wholeNumbers } from "./parse-flag.js";
 import { asUsage } from "./usage-error.js";
 
@@ -38,6 +45,7 @@ export function createInitCommand(): Command {
     .addHelpText("after", EXAMPLES)
     .action(async (flags: Flags) => {
       const { model, tokenizerDir } = await makeModel(flags);
+      await loadTokenizerFor(model.config, tokenizerDir);
       await exportModel({ model, outDir: flags.out, tokenizerDir });
       const millions = (countParameters(model.config) / 1e6).toFixed(2);
       process.stdout.write(
@@ -49,16 +57,19 @@ export function createInitCommand(): Command {
 async function makeModel(
   flags: Flags,
 ): Promise<{ readonly model: StudentModel; readonly tokenizerDir: string }> {
-  const { from, layers, modelConfig, tokenizer } = flags;
+  const { from, layers, modelConfig, tokenizer, out } = flags;
   if (from !== undefined && layers !== undefined && modelConfig === undefined) {
     const dir = await resolveModel(from, { env: process.env });
-    return { model: await initFromTeacher(dir, layers), tokenizerDir: tokenizer ?? dir };
+    const tokenizerDir =
+      tokenizer === undefined ? dir : await resolveModel(tokenizer, { env: process.env });
+    await assertApart(out, [dir, tokenizerDir]);
+    return { model: await initFromTeacher(dir, layers), tokenizerDir };
   }
   if (modelConfig !== undefined && tokenizer !== undefined && from === undefined) {
-    const json: unknown = JSON.parse(await readFile(modelConfig, "utf8"));
     const dir = await resolveModel(tokenizer, { env: process.env });
+    await assertApart(out, [dir]);
     return {
-      model: initFromScratch(parseModelConfig(json as Record<string, unknown>), flags.seed),
+      model: initFromScratch(await readStudentConfig(modelConfig), flags.seed),
       tokenizerDir: dir,
     };
   }
@@ -67,5 +78,13 @@ async function makeModel(
       "INVALID_ARGUMENT",
       "give either --from and --layers, or --model-config and --tokenizer",
     );
+  });
+}
+
+async function readStudentConfig(path: string): Promise<ModelConfig> {
+  const json = await readModelJson(dirname(path), basename(path), MAX_CONFIG_BYTES);
+  if (json !== undefined) return parseModelConfig(json);
+  throw new TandemError("NOT_FOUND", `--model-config ${path} does not exist`, {
+    field: "model-config",
   });
 }

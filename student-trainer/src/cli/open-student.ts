@@ -35,14 +35,7 @@ export async function openStudent(
     ...(options.revision === undefined ? {} : { revision: options.revision }),
   });
   const config = await readModelConfig(dir);
-  const tokenizer = await loadTokenizer(dir);
-  if (tokenizer.vocabularySize > config.vocabSize) {
-    throw new TandemError(
-      "FAILED_PRECONDITION",
-      `${dir}: the tokenizer has ${tokenizer.vocabularySize} ids, the embedding ${config.vocabSize} rows`,
-      { field: "student.model" },
-    );
-  }
+  const tokenizer = await loadTokenizerFor(config, dir);
   const stopIds = options.stopIds ?? config.eosTokenIds;
   const handshake = {
     ...tokenizer.identity,
@@ -50,6 +43,18 @@ export async function openStudent(
     paddedVocabularySize: config.vocabSize,
   };
   return { dir, config, tokenizer, handshake, stopIds };
+}
+
+/** The tokenizer of a directory, for a model with a row of its embedding for each id.
+ * @throws TandemError NOT_FOUND without tokenizer.json, FAILED_PRECONDITION when the tokenizer has more ids. */
+export async function loadTokenizerFor(config: ModelConfig, dir: string): Promise<Tokenizer> {
+  const tokenizer = await loadTokenizer(dir);
+  if (tokenizer.vocabularySize <= config.vocabSize) return tokenizer;
+  throw new TandemError(
+    "FAILED_PRECONDITION",
+    `${dir}: the tokenizer has ${tokenizer.vocabularySize} ids, the embedding ${config.vocabSize} rows`,
+    { field: "student.model" },
+  );
 }
 
 export interface EngineOptions {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 
@@ -124,6 +124,40 @@ describe("student-trainer", () => {
     assert.match(again.stderr, /holds a run already; go on with --resume/);
   });
 
+  it("makes no student over its teacher, nor one that could not be trained", async () => {
+    const weights = () => readFile(join(pair.teacherDir, "model.safetensors"));
+    const before = await weights();
+    const damaged = join(pair.dir, "damaged.json");
+    await writeFile(damaged, '{"vocab_size":');
+    const small = join(pair.dir, "small.json");
+    const config = JSON.parse(
+      await readFile(join(pair.teacherDir, "config.json"), "utf8"),
+    ) as object;
+    await writeFile(small, JSON.stringify({ ...config, vocab_size: 4 }));
+    const nowhere = join(pair.dir, "no-tokenizer");
+    await mkdir(nowhere);
+    const teacher = pair.teacherDir;
+    for (const [args, message] of [
+      [["init", "--from", teacher, "--layers", "0", "--out", teacher], /--out .* made from/],
+      [["export", "--model", teacher, "--out", `${teacher}/.`], /--out .* made from/],
+      [["init", "--model-config", damaged, "--tokenizer", teacher], /damaged\.json is not JSON/],
+      [
+        ["init", "--model-config", "none.json", "--tokenizer", teacher],
+        /none\.json does not exist/,
+      ],
+      [["init", "--model-config", small, "--tokenizer", teacher], /tokenizer has \d+ ids.* 4 rows/],
+      [["init", "--model-config", small, "--tokenizer", nowhere], /tokenizer\.json/],
+    ] as const) {
+      const out = args.includes("--out" as never) ? [] : ["--out", join(pair.dir, "unmade")];
+      const { code, stderr } = await runTrainer(...args, ...out);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, message);
+      assert.doesNotMatch(stderr, /\n +at /, "no stack");
+    }
+    assert.ok((await weights()).equals(before));
+    assert.ok(!(await readdir(pair.dir)).includes("unmade"));
+  });
+
   it("says when no id ends a text", async () => {
     const { code, stderr } = await runTrainer("train", ...sets("endless", "rollout.stopIds=[]"));
     assert.equal(code, 0, stderr);
@@ -221,7 +255,10 @@ describe("student-trainer", () => {
         assert.equal(record.tokens?.length, record.pieces?.length);
         assert.equal(record.tokens?.length, record.authors?.length);
         assert.equal(record.tokens?.length, record.ranks?.length);
-        assert.ok(record.ranks?.every((rank) => Number.isInteger(rank)), line);
+        assert.ok(
+          record.ranks?.every((rank) => Number.isInteger(rank)),
+          line,
+        );
         assert.equal(record.tokens?.length, record.teacherTop?.length);
       }
     });
