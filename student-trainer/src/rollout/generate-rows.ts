@@ -37,7 +37,7 @@ interface Writing {
 }
 
 /** The student writes alone, many rows at once with their caches; a finished row makes room for the next.
- * @throws TandemError CANCELLED when aborted, OUT_OF_RANGE for a prompt that fills the context. */
+ * @throws TandemError CANCELLED when aborted, OUT_OF_RANGE for a prompt that fills the context, INVALID_ARGUMENT for an empty one. */
 export async function generateRows(options: GenerateRowsOptions): Promise<OwnResponse[]> {
   const { engine, prompts, concurrency, abort } = options;
   const done: (OwnResponse | undefined)[] = prompts.map(() => undefined);
@@ -71,6 +71,13 @@ export async function generateRows(options: GenerateRowsOptions): Promise<OwnRes
 function responseRoom(index: number, options: GenerateRowsOptions): number {
   const { length } = (options.prompts[index] as GenerateRowsOptions["prompts"][number]).prompt;
   const { maxLength } = options.engine.runner;
+  if (length === 0) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `prompt ${index + 1} is empty and the tokenizer puts nothing in front of it; give at least one token`,
+      { field: "prompt" },
+    );
+  }
   if (length >= maxLength) {
     throw new TandemError(
       "OUT_OF_RANGE",
