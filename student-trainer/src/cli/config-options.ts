@@ -2,6 +2,7 @@ import type { Command } from "commander";
 
 import { loadRunConfig } from "../config/load-run-config.js";
 import type { RunConfig } from "../config/run-config.js";
+import type { Purpose } from "../config/teachers-in-use.js";
 import { asUsage } from "./usage-error.js";
 
 export interface ConfigFlags {
@@ -22,8 +23,9 @@ export function withConfigOptions(command: Command): Command {
 }
 
 /** The run's configuration from flags and environment. @throws a usage error. */
-export function readRunConfig(flags: ConfigFlags): RunConfig {
+export function readRunConfig(flags: ConfigFlags, purpose?: Purpose): RunConfig {
+  const { config: file, set: assignments } = flags;
   return asUsage(() =>
-    loadRunConfig({ file: flags.config, assignments: flags.set, env: process.env }),
+    loadRunConfig({ file, assignments, env: process.env, ...(purpose && { purpose }) }),
   );
 }

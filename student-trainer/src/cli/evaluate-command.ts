@@ -38,7 +38,7 @@ export function createEvaluateCommand(): Command {
 }
 
 async function evaluate(flags: Flags): Promise<Evaluation> {
-  const config = readRunConfig(flags);
+  const config = readRunConfig(flags, "evaluation");
   asUsage(() => {
     if (config.data.evaluation === undefined) {
       throw new TandemError("INVALID_ARGUMENT", "data.evaluation names no held-out rows", {

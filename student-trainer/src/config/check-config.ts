@@ -1,17 +1,18 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { distilsPlainText } from "../data/plain-text-config.js";
+import type { TeacherName } from "../losses/loss-teachers.js";
 import { writesWithTeacher } from "../rollout/rollout-config.js";
 import { checkRollout } from "./check-rollout.js";
 import { checkTexts } from "./check-texts.js";
 import type { RunConfig } from "./run-config.js";
-import { teachersInUse } from "./teachers-in-use.js";
+import { teachersInUse, type Purpose } from "./teachers-in-use.js";
 
 /** Refuses combinations that cannot work, before anything is loaded.
  * @throws TandemError INVALID_ARGUMENT with the reason. */
-export function checkConfig(config: RunConfig): void {
+export function checkConfig(config: RunConfig, purpose: Purpose): void {
   const { rollout, data, evaluation } = config;
-  teachersInUse(config);
+  const used = teachersInUse(config, purpose);
   checkTexts(config);
   if (rollout.rows % rollout.samplesPerPrompt !== 0) {
     throw invalid(
@@ -25,7 +26,7 @@ export function checkConfig(config: RunConfig): void {
       "supervised data has one answer per prompt; set rollout.samplesPerPrompt to 1",
     );
   }
-  checkTranslation(config);
+  checkTranslation(config, used);
   checkRollout(config);
   checkWeights(config);
   if (evaluation.extract !== undefined) checkExtractor(evaluation.extract);
@@ -41,9 +42,8 @@ export function checkConfig(config: RunConfig): void {
 }
 
 /** A teacher with another tokenizer scores texts, and prompts are made for one teacher. */
-function checkTranslation(config: RunConfig): void {
+function checkTranslation(config: RunConfig, used: readonly TeacherName[]): void {
   const { rollout, evaluation, teacher, teachers, data } = config;
-  const used = teachersInUse(config);
   const translated = used.filter(
     (name) => (name === undefined ? teacher : teachers[name])?.tokenizer !== undefined,
   );

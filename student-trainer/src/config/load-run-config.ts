@@ -2,6 +2,7 @@ import { loadConfig } from "@tandem/shared/config/load-config.js";
 import { configDigest } from "@tandem/shared/config/print-config.js";
 
 import { checkConfig } from "./check-config.js";
+import type { Purpose } from "./teachers-in-use.js";
 import { runSchema, type RunConfig } from "./run-config.js";
 
 /** Where a run's configuration comes from: file < TANDEM_… environment < `--set`. */
@@ -9,13 +10,16 @@ export interface RunConfigSources {
   readonly file?: string | undefined;
   readonly assignments?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  /** Default: training. */
+  readonly purpose?: Purpose;
 }
 
 /** The validated, frozen configuration of a run.
  * @throws TandemError NOT_FOUND for a missing file, INVALID_ARGUMENT for unknown options, bad values and combinations that cannot work. */
-export function loadRunConfig({ file, assignments = [], env = {} }: RunConfigSources): RunConfig {
+export function loadRunConfig(sources: RunConfigSources): RunConfig {
+  const { file, assignments = [], env = {}, purpose = "training" } = sources;
   const config = loadConfig({ schema: runSchema, prefix: "TANDEM_", env, file, assignments });
-  checkConfig(config);
+  checkConfig(config, purpose);
   return config;
 }
 

@@ -13,15 +13,28 @@ interface Need {
   readonly why: string;
 }
 
-/** The teachers a run talks to, each once; undefined is the one of `teacher:`.
+/** What a configuration is read for: an evaluation asks no teacher to write or to judge a text that is trained on. */
+export type Purpose = "training" | "evaluation";
+
+/** The teachers a run, or an evaluation alone, talks to, each once; undefined is the one of `teacher:`.
  * @throws TandemError INVALID_ARGUMENT for one that is named but not configured, or none where one is needed. */
-export function teachersInUse(config: RunConfig): readonly TeacherName[] {
-  const needs = needsOf(config);
+export function teachersInUse(
+  config: RunConfig,
+  purpose: Purpose = "training",
+): readonly TeacherName[] {
+  const evaluating = evaluationNeeds(config);
+  const needs = purpose === "evaluation" ? evaluating : [...trainingNeeds(config), ...evaluating];
   for (const need of needs) assertConfigured(config, need);
   return [...new Set(needs.map(({ name }) => name))];
 }
 
-function needsOf({ rollout, losses, evaluation, data, teachers, teacher }: RunConfig): Need[] {
+function evaluationNeeds({ evaluation }: RunConfig): Need[] {
+  if (evaluation.teacherRows === 0) return [];
+  const why = "evaluation.teacherRows asks one";
+  return [{ name: evaluation.teacher, field: "evaluation.teacher", why }];
+}
+
+function trainingNeeds({ rollout, losses, data, teachers, teacher }: RunConfig): Need[] {
   const set = new LossSet(losses);
   // With tags any of them may be a row's.
   const tagged = data.teacher === undefined ? [] : Object.keys(teachers);
@@ -49,15 +62,6 @@ function needsOf({ rollout, losses, evaluation, data, teachers, teacher }: RunCo
             name: data.plainText.distillation.teacher,
             field: "data.plainText.distillation.teacher",
             why: "data.plainText.distillation.share gives one a share",
-          },
-        ]
-      : []),
-    ...(evaluation.teacherRows > 0
-      ? [
-          {
-            name: evaluation.teacher,
-            field: "evaluation.teacher",
-            why: "evaluation.teacherRows asks one",
           },
         ]
       : []),

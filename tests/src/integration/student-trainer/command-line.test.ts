@@ -305,6 +305,19 @@ describe("student-trainer", () => {
     assert.equal(measures.count, 5);
     assert.ok((measures.teacherKl ?? NaN) > 0);
     assert.equal((await readFile(answers, "utf8")).trim().split("\n").length, 5);
+    // No teacher is asked, so none need be named, whatever the training would want.
+    const alone = await runTrainer(
+      "evaluate",
+      ...sets(
+        "plain",
+        "rollout={kind: skd, maxResponse: 14}",
+        "losses=[{name: forward-kl}]",
+        `data.evaluation=${pair.dataFile}`,
+        "evaluation.rows=2",
+      ),
+    );
+    assert.equal(alone.code, 0, alone.stderr);
+    assert.equal((JSON.parse(alone.stdout) as Record<string, number>).count, 2);
     const model = join(pair.dir, "plain", "checkpoints", "step-000003");
     const generated = await runTrainer(
       "generate",
@@ -322,6 +335,8 @@ describe("student-trainer", () => {
     assert.equal(unbounded.code, 0, unbounded.stderr);
     const tooLong = await runTrainer("generate", "--model", model, "1".repeat(200));
     assert.equal(tooLong.code, 1);
+    const empty = await runTrainer("generate", "--model", model, "1*1=", "");
+    assert.match(empty.stderr, /prompt 2 is empty/);
     assert.match(tooLong.stderr, /prompt 1 has 200 tokens, the model holds \d+: no room/);
     const out = join(pair.dir, "exported");
     assert.equal(
