@@ -27,11 +27,18 @@ export class Progress {
 
   show(facts: ProgressFacts): void {
     if (this.#out.isTTY === true) {
-      this.#out.write(`\r\u001b[2K${bar(facts, this.#out.columns ?? 80)}`);
+      this.#out.write(`\r\u001b[2K${bar(facts, this.#columns())}`);
       this.#open = true;
     } else if (facts.step % this.#plainEvery === 0 || facts.step === facts.steps) {
-      this.#out.write(`step ${facts.step}/${facts.steps} ${describe(facts)}\n`);
+      const waited = waitedSeconds(facts) === 0 ? "" : " for the teacher";
+      this.#out.write(`step ${facts.step}/${facts.steps} ${describe(facts)}${waited}\n`);
     }
+  }
+
+  /** A terminal that nobody has measured has 0. */
+  #columns(): number {
+    const { columns = 0 } = this.#out;
+    return columns > 0 ? columns : 80;
   }
 
   /** A line of its own, above the bar. */
@@ -46,12 +53,17 @@ export class Progress {
   }
 }
 
-function describe({ loss, tokensPerSecond, acceptance, teacherWaitMs }: ProgressFacts): string {
+function waitedSeconds({ teacherWaitMs = 0 }: ProgressFacts): number {
+  return Math.max(0, teacherWaitMs / 1000);
+}
+
+/** Short enough for 80 columns. */
+function describe(facts: ProgressFacts): string {
+  const { loss, tokensPerSecond, acceptance } = facts;
   const parts = [`loss ${loss.toFixed(4)}`, `${Math.round(tokensPerSecond)} tokens/s`];
   if (acceptance !== undefined) parts.push(`accepted ${(100 * acceptance).toFixed(1)} %`);
-  if (teacherWaitMs !== undefined && teacherWaitMs > 0) {
-    parts.push(`waited ${(teacherWaitMs / 1000).toFixed(2)} s for the teacher`);
-  }
+  const waited = waitedSeconds(facts);
+  if (waited > 0) parts.push(`waited ${waited.toFixed(2)} s`);
   return parts.join(" · ");
 }
 

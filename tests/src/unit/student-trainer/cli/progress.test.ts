@@ -36,6 +36,25 @@ describe("Progress", () => {
     assert.equal(written[0]?.replace("\r\u001b[2K", "").length, 30);
   });
 
+  it("shows all of it in 80 columns, which an unmeasured terminal is taken for", () => {
+    for (const columns of [80, 0, undefined]) {
+      const { written, out } = record(true);
+      new Progress({
+        isTTY: out.isTTY,
+        write: out.write,
+        ...(columns !== undefined && { columns }),
+      }).show({
+        ...FACTS,
+        step: 1000,
+        steps: 20000,
+      });
+      assert.match(
+        (written[0] ?? "").replace("\r\u001b[2K", ""),
+        /^\[.{4,}\] 1000\/20000 loss 1\.2346 · 322 tokens\/s · accepted 87\.7 % · waited 1\.50 s$/,
+      );
+    }
+  });
+
   it("writes plain lines now and then elsewhere", () => {
     const { written, out } = record(false);
     const progress = new Progress(out, 10);
