@@ -27,10 +27,10 @@ export function parseTextRow({ place, record }: RawRow, fields: Fields): TextRow
   const prompt = record[fields.prompt];
   if (typeof prompt !== "string" || prompt === "") {
     const known = Object.keys(record).join(", ");
-    throw invalid(
-      place,
-      `field "${fields.prompt}" (data.prompt) must be a text; the record has ${known || "no fields"}`,
-    );
+    const hint = Array.isArray(prompt)
+      ? "it holds a list; for chat messages name it as data.messages"
+      : `the record has ${known || "no fields"}`;
+    throw invalid(place, `field "${fields.prompt}" (data.prompt) must be a text; ${hint}`);
   }
   const answer = record[fields.answer];
   if (answer !== undefined && answer !== null && typeof answer !== "string") {

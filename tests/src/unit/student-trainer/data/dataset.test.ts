@@ -139,6 +139,13 @@ describe("loadDataset", () => {
     });
   });
 
+  it("says where chat messages belong that stand in the place of a prompt", async () => {
+    await assert.rejects(
+      load([{ prompt: [{ role: "user", content: "hi" }] }]),
+      /data\.jsonl:1: field "prompt" .* holds a list; for chat messages name it as data\.messages/,
+    );
+  });
+
   it("names a chat without messages", async () => {
     await assert.rejects(load([{ messages: [{ role: "user" }] }], { messages: "messages" }), {
       message: /data\.jsonl:1: field "messages"/,
