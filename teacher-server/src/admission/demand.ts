@@ -1,4 +1,5 @@
 import { stateWidth } from "@tandem/shared/wire/state-number.js";
+import { AnsweredDrafts } from "../sessions/answered-drafts.js";
 import type { ServerLimits } from "./server-limits.js";
 import type { ValidPrompt, ValidGeneration } from "./admit-generate.js";
 import type { ValidScoreItem } from "./admit-score.js";
@@ -37,7 +38,7 @@ export function scoreDemand(
 export function openDemand(open: ValidOpen): Demand {
   const tokens = 2 * 4 * (open.prompt.length + open.maxResponse);
   const stops = 64 * open.stopIds.size;
-  const bytes = ITEM_BYTES + tokens + stops;
+  const bytes = ITEM_BYTES + tokens + stops + AnsweredDrafts.bytesOf(open.maxResponse);
   return { bytes, positions: 0, deadlineMs: Infinity, field: "opens" };
 }
 
@@ -49,13 +50,9 @@ export function draftDemand(
   const rows = draft.tokens.length;
   const tauCount = (draft.taus?.length ?? 0) / rows;
   const answer = rows * rowBytes(signal, tauCount, limits) + 4 * (draft.atIds?.length ?? 0);
-  const bytes = wishBytes(draft) + answer;
+  const wishes = arrayBytes(draft.tokens, draft.taus, draft.atOffsets, draft.atIds);
+  const bytes = ITEM_BYTES + wishes + answer;
   return { bytes, positions: rows, deadlineMs, field: "drafts" };
-}
-
-/** A draft's own arrays, which its session keeps. */
-export function wishBytes(draft: ValidDraft): number {
-  return ITEM_BYTES + arrayBytes(draft.tokens, draft.taus, draft.atOffsets, draft.atIds);
 }
 
 /** A sequence that the teacher writes: its answers leave row by row. */

@@ -6,7 +6,7 @@ import type { InterleaveRequest__Output } from "@tandem/proto/gen/tandem/v1/Inte
 import type { Open__Output } from "@tandem/proto/gen/tandem/v1/Open.js";
 import type { Verdict } from "@tandem/proto/gen/tandem/v1/Verdict.js";
 import type { Ticket } from "../admission/admission.js";
-import { draftDemand, openDemand, wishBytes } from "../admission/demand.js";
+import { draftDemand, openDemand } from "../admission/demand.js";
 import { admitDraft, admitOpen } from "../admission/admit-interleave.js";
 import type { ValidDraft } from "../admission/valid-interleave.js";
 import type { JobProgress } from "../scheduler/scheduler.js";
@@ -38,8 +38,8 @@ export class InterleaveCall implements LiveCall {
   readonly #deadlines = new WeakMap<ValidDraft, number>();
   /** Sessions whose response was not empty when they were opened. */
   readonly #reopened = new WeakSet<OpenSession>();
-  /** What a sequence takes as long as it is open: itself, and the drafts that it may be asked about again. */
-  readonly #held = new Map<OpenSession, Ticket[]>();
+  /** What a sequence takes as long as it is open. */
+  readonly #held = new Map<OpenSession, Ticket>();
   /** What an unanswered draft takes. */
   readonly #tickets = new WeakMap<ValidDraft, Ticket>();
   #unansweredDrafts = 0;
@@ -107,7 +107,7 @@ export class InterleaveCall implements LiveCall {
       ticket.release();
       throw error;
     }
-    this.#held.set(opened, [ticket]);
+    this.#held.set(opened, ticket);
     if (open.response.length > 0) this.#reopened.add(opened);
     this.#context.observer.onSessions(1);
     this.#fillAhead(opened);
@@ -267,7 +267,6 @@ export class InterleaveCall implements LiveCall {
       replaced: verdict.replacement !== undefined,
       replay: work.replay,
     });
-    this.#held.get(opened)?.push(this.#context.admission.hold(wishBytes(draft)));
     this.#answered(draft);
     this.#advance(opened);
   }
@@ -299,7 +298,7 @@ export class InterleaveCall implements LiveCall {
       this.#tickets.get(draft)?.release();
       this.#unansweredDrafts--;
     }
-    for (const ticket of this.#held.get(opened) ?? []) ticket.release();
+    this.#held.get(opened)?.release();
     this.#held.delete(opened);
     this.#sessions.remove(opened.session.open.sequence);
     this.#stream.budget.closeSequence();

@@ -4,6 +4,7 @@ import type { DraftVerdict } from "@tandem/shared/inference/step.js";
 import { cutAtStop, type Finish } from "@tandem/shared/sampling/stops.js";
 import type { ValidDraft, ValidOpen } from "../admission/valid-interleave.js";
 import type { HeadWish } from "../scheduler/engine-step.js";
+import { AnsweredDrafts } from "./answered-drafts.js";
 import { truncateDraft } from "./truncate-draft.js";
 
 /** What a session says about the draft at the head of its queue. */
@@ -51,8 +52,7 @@ export class InterleaveSession {
   #finish: Finish;
   #queue: ValidDraft[] = [];
   #computing: Computing | undefined;
-  /** Drafts that have a verdict, by their start. */
-  readonly #answered = new Map<number, ValidDraft>();
+  readonly #answered: AnsweredDrafts;
 
   constructor(open: ValidOpen) {
     this.open = open;
@@ -62,6 +62,7 @@ export class InterleaveSession {
     this.#length = open.prompt.length + open.response.length;
     this.#replacements = open.response.length === 0 ? 0 : undefined;
     this.#finish = finishOf(open);
+    this.#answered = new AnsweredDrafts(open.maxResponse);
   }
 
   /** Response tokens kept so far. */
@@ -96,8 +97,7 @@ export class InterleaveSession {
     if (this.#computing !== undefined) return undefined;
     const draft = this.#queue.shift();
     if (draft === undefined) return undefined;
-    const answered = this.#answered.get(draft.start);
-    if (answered !== undefined && isSameDraft(answered, draft)) return this.#compute(draft, true);
+    if (this.#answered.has(draft)) return this.#compute(draft, true);
     this.#replacements ??= draft.replacementsSeen;
     if (this.#finish !== "none" || draft.replacementsSeen < this.#replacements)
       return { kind: "stale", draft };
@@ -134,7 +134,7 @@ export class InterleaveSession {
     this.#length += kept.length;
     if (verdict.replacement !== undefined) this.#replacements = (this.#replacements ?? 0) + 1;
     this.#finish = finish;
-    this.#answered.set(draft.start, draft);
+    this.#answered.add(draft);
   }
 
   #refusal(draft: ValidDraft, replacements: number): TandemError | undefined {
@@ -179,12 +179,4 @@ function finishOf(open: ValidOpen): Finish {
   const last = open.response.at(-1);
   if (last !== undefined && open.stopIds.has(last)) return "stop";
   return open.response.length === open.maxResponse ? "length" : "none";
-}
-
-function isSameDraft(a: ValidDraft, b: ValidDraft): boolean {
-  return (
-    a.replacementsSeen === b.replacementsSeen &&
-    a.tokens.length === b.tokens.length &&
-    a.tokens.every((token, i) => token === b.tokens[i])
-  );
 }

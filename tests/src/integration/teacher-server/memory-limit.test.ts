@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
+import type { InterleaveResponse__Output } from "@tandem/proto/gen/tandem/v1/InterleaveResponse.js";
 import type { ScoreRequest } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
 import type { ScoreResponse__Output } from "@tandem/proto/gen/tandem/v1/ScoreResponse.js";
 import { runTeacherServer, startLiveServer, type LiveServer } from "../../helpers/live-server.js";
@@ -80,6 +82,35 @@ describe("--memory-limit", { timeout: 60_000 }, () => {
     await until(async () => (await gauge("teacher_item_memory_used_bytes")) === 0);
     assert.equal(await gauge("teacher_waiting_items"), 0);
     assert.equal(await gauge("teacher_queued_positions"), 0);
+  });
+
+  it("writes every sequence that it let in to its end, in however many drafts", async () => {
+    const [sequences, maxResponse] = [16, 128];
+    const stream = new TeacherStream<InterleaveRequest, InterleaveResponse__Output>(
+      server.client.interleave(),
+    );
+    const draftAt = (sequence: number, start: number) =>
+      stream.send({ drafts: [{ sequence, start, replacementsSeen: 0, tokens: u32([5]) }] });
+    const opens = Array.from({ length: sequences }, (_, sequence) => ({
+      sequence,
+      prompt: u32([1, 2, sequence]),
+      maxResponse,
+      rule: { rank: VOCABULARY },
+    }));
+    stream.send({ opens });
+    for (const { sequence } of opens) draftAt(sequence, 0);
+    let finished = 0;
+    while (finished < sequences) {
+      const answer = await stream.next();
+      assert.deepEqual(answer?.errors, []);
+      for (const { sequence, start, accepted, finish } of answer?.verdicts ?? []) {
+        assert.equal(accepted, 1);
+        if (finish === "FINISH_LENGTH") finished++;
+        else draftAt(sequence, start + 1);
+      }
+    }
+    await stream.finish();
+    await until(async () => (await gauge("teacher_item_memory_used_bytes")) === 0);
   });
 
   it("lives through all kinds of work in all sizes, below its limit, and loses no answer", async () => {
