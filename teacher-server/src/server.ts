@@ -74,7 +74,7 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   });
   const grpc = new GrpcServer({
     handlers: createTeacherHandlers({
-      context: () => service.context(),
+      context: (owner) => service.context(owner),
       describe: () => service.describe(),
       calls,
       onCall: (entry, method) => {

@@ -14,6 +14,7 @@ import type { ServerConfig } from "./cli/server-config.js";
 import type { EngineDescription } from "./engine/engine-messages.js";
 import type { EngineStep, EngineStepResult } from "./scheduler/engine-step.js";
 import { StepLoop, type StepObserver } from "./engine/step-loop.js";
+import type { Owner } from "./scheduler/job.js";
 import { Scheduler } from "./scheduler/scheduler.js";
 import { KvPool } from "./sessions/kv-pool.js";
 import type { SignalStore } from "./store/signal-store.js";
@@ -124,18 +125,18 @@ export class TeacherService {
     this.#loop?.close();
   }
 
-  /** For one stream.
+  /** For one stream of this owner.
    * @throws TandemError UNAVAILABLE while the model is loading. */
-  context(): CallContext {
+  context(owner: Owner): CallContext {
     if (this.#context === undefined || this.#admission === undefined) throw loadingError();
-    return { ...this.#context, admission: new StreamAdmission(this.#admission) };
+    return { ...this.#context, admission: new StreamAdmission(this.#admission, owner) };
   }
 
   /** @throws TandemError UNAVAILABLE while the model is loading. */
   describe(): DescribeResponse {
     const description = this.#description;
-    if (description === undefined) throw loadingError();
-    const { limits } = this.context();
+    if (description === undefined || this.#context === undefined) throw loadingError();
+    const { limits } = this.#context;
     return {
       model: this.#options.modelName,
       serverVersion: this.#options.version,

@@ -1,6 +1,8 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Clock } from "@tandem/shared/telemetry/clock.js";
+import type { Owner } from "../scheduler/job.js";
 import type { Demand } from "./demand.js";
+import { QueueAccount } from "./queue-account.js";
 
 export interface AdmissionOptions {
   /** What all items that are here, and all answers that wait for their reader, may take. */
@@ -18,6 +20,10 @@ export interface Ticket {
 /** Room is given back with every step. */
 const ROOM_RETRY_MS = 200;
 
+/** What an owner may have of what the others leave (dynamic thresholds, Choudhury & Hahne 1998): whoever comes new finds room, however many streams
+ * others have that they do not read. */
+const OWNER_SHARE = 0.75;
+
 /** How much of an item's time may be spent waiting. The rest is for computing it, and for an engine that turns out slower than it was: an
  * item that is let in and then misses its deadline has cost what others would have needed. */
 const QUEUE_SHARE = 0.5;
@@ -28,8 +34,10 @@ const RATE_WINDOW_MS = 5_000;
 /** Decides, before any work, whether there is memory and time for an item. What is let in fits; what is refused hears when to try again. */
 export class Admission {
   readonly #options: AdmissionOptions;
+  readonly #queue = new QueueAccount();
   #usedBytes = 0;
-  #queuedPositions = 0;
+  /** By owner, of those who have any. */
+  readonly #ownBytes = new Map<string, number>();
   /** Positions and milliseconds of computing, older ones counting less. */
   #computed = { positions: 0, ms: 0 };
 
@@ -46,28 +54,27 @@ export class Admission {
   }
 
   get queuedPositions(): number {
-    return this.#queuedPositions;
+    return this.#queue.positions;
   }
 
   /** Memory alone, for an item that may not need the model.
    * @throws TandemError OUT_OF_RANGE for what never fits, RESOURCE_EXHAUSTED for what does not fit now. */
-  reserve(demand: Demand): Ticket {
-    this.#assertRoom(demand);
-    return this.hold(demand.bytes);
+  reserve(demand: Demand, owner: Owner): Ticket {
+    this.#assertRoom(demand, owner);
+    return this.hold(demand.bytes, owner);
   }
 
   /** A place in the queue.
    * @throws TandemError RESOURCE_EXHAUSTED for what would wait too long. */
-  enqueue(demand: Demand): Ticket {
-    this.#assertTime(demand);
-    this.#queuedPositions += demand.positions;
-    return once(() => (this.#queuedPositions -= demand.positions));
+  enqueue(demand: Demand, owner: Owner): Ticket {
+    this.#assertTime(demand, owner);
+    return once(this.#queue.add(owner, demand.tier, demand.positions));
   }
 
   /** Bytes that are there already: an answer that its reader has not taken. */
-  hold(bytes: number): Ticket {
-    this.#usedBytes += bytes;
-    return once(() => (this.#usedBytes -= bytes));
+  hold(bytes: number, { name }: Owner): Ticket {
+    this.#count(name, bytes);
+    return once(() => this.#count(name, -bytes));
   }
 
   /** A step was computed while other items waited: how fast the engine is when it has as much to do as it can. A step with room to spare says nothing
@@ -80,7 +87,14 @@ export class Admission {
     };
   }
 
-  #assertRoom({ bytes, field }: Demand): void {
+  #count(owner: string, bytes: number): void {
+    this.#usedBytes += bytes;
+    const own = (this.#ownBytes.get(owner) ?? 0) + bytes;
+    if (own === 0) this.#ownBytes.delete(owner);
+    else this.#ownBytes.set(owner, own);
+  }
+
+  #assertRoom({ bytes, field }: Demand, { name }: Owner): void {
     const limit = this.#options.limitBytes;
     if (bytes > limit) {
       throw new TandemError(
@@ -89,25 +103,35 @@ export class Admission {
         { field, limit },
       );
     }
-    if (this.#usedBytes + bytes <= limit) return;
+    if (this.#usedBytes + bytes > limit) {
+      throw new TandemError(
+        "RESOURCE_EXHAUSTED",
+        `${field}: the item takes ${bytes} bytes, and ${this.#usedBytes} of ${limit} are in use; read the answers that wait, or try again`,
+        { field, limit, retryDelayMs: ROOM_RETRY_MS },
+      );
+    }
+    const own = this.#ownBytes.get(name) ?? 0;
+    const share = Math.floor(OWNER_SHARE * (limit - (this.#usedBytes - own)));
+    if (own === 0 || own + bytes <= share) return;
     throw new TandemError(
       "RESOURCE_EXHAUSTED",
-      `${field}: the item takes ${bytes} bytes, and ${this.#usedBytes} of ${limit} are in use; read the answers that wait, or try again`,
-      { field, limit, retryDelayMs: ROOM_RETRY_MS },
+      `${field}: the item takes ${bytes} bytes, and ${name} has ${own} in use, of ${share} that are its share now; read the answers that wait on its streams, or try again`,
+      { field, limit: share, retryDelayMs: ROOM_RETRY_MS },
     );
   }
 
   /** An item that would miss its deadline, or wait beyond the limit, costs less when it is refused now than when it is dropped then. */
-  #assertTime({ deadlineMs, field }: Demand): void {
+  #assertTime({ deadlineMs, field, tier, positions: wanted }: Demand, owner: Owner): void {
     const { positions, ms } = this.#computed;
     if (positions === 0) return;
-    const waitMs = (this.#queuedPositions * ms) / positions;
+    const ahead = this.#queue.ahead(owner, tier, wanted);
+    const waitMs = (ahead * ms) / positions;
     const now = this.#options.clock.now();
     const limit = Math.min(this.#options.maxQueueMs, QUEUE_SHARE * Math.max(0, deadlineMs - now));
     if (waitMs <= limit) return;
     throw new TandemError(
       "RESOURCE_EXHAUSTED",
-      `${field}: ${this.#queuedPositions} positions wait before it, about ${Math.round(waitMs)} ms; at most ${Math.round(limit)} ms are allowed: try again later or on another replica`,
+      `${field}: ${Math.ceil(ahead)} positions wait before it, about ${Math.round(waitMs)} ms; at most ${Math.round(limit)} ms are allowed: try again later or on another replica`,
       {
         field,
         limit: Math.round(limit),

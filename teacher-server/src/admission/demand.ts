@@ -1,4 +1,5 @@
 import { stateWidth } from "@tandem/shared/wire/state-number.js";
+import { tierOf } from "../scheduler/tier-of.js";
 import { AnsweredDrafts } from "../sessions/answered-drafts.js";
 import type { ServerLimits } from "./server-limits.js";
 import type { ValidPrompt, ValidGeneration } from "./admit-generate.js";
@@ -12,6 +13,8 @@ export interface Demand {
   readonly bytes: number;
   /** Positions that have to go through the model, if nothing of it is cached. */
   readonly positions: number;
+  /** How urgent they are, as `tierOf`. */
+  readonly tier: number;
   /** When it stops being worth computing; Infinity = never. */
   readonly deadlineMs: number;
   /** How the client wrote it. */
@@ -31,20 +34,23 @@ export function scoreDemand(
   const answer =
     item.rows * rowBytes(item.signal, tauCount, limits) + 4 * (item.atIds?.length ?? 0);
   const positions = item.tokens.length;
-  return { bytes: ITEM_BYTES + wishes + answer, positions, deadlineMs, field: "items" };
+  const tier = tierOf({ priority: item.priority, kind: "score" });
+  return { bytes: ITEM_BYTES + wishes + answer, positions, tier, deadlineMs, field: "items" };
 }
 
-/** An open sequence: what it holds while nothing is asked of it. Its prompt is computed with its first draft. */
-export function openDemand(open: ValidOpen): Demand {
+/** An open sequence: what it holds while nothing is asked of it, and what is known of it, which is computed ahead of the first draft or with it. */
+export function openDemand(open: ValidOpen, deadlineMs: number): Demand {
   const tokens = 2 * 4 * (open.prompt.length + open.maxResponse);
   const stops = 64 * open.stopIds.size;
   const bytes = ITEM_BYTES + tokens + stops + AnsweredDrafts.bytesOf(open.maxResponse);
-  return { bytes, positions: 0, deadlineMs: Infinity, field: "opens" };
+  const positions = open.prompt.length + open.response.length - 1;
+  const tier = tierOf({ priority: open.priority, kind: "prefill" });
+  return { bytes, positions, tier, deadlineMs, field: "opens" };
 }
 
 export function draftDemand(
   draft: ValidDraft,
-  signal: ValidSignal,
+  { signal, priority }: Pick<ValidOpen, "signal" | "priority">,
   { limits, deadlineMs }: { readonly limits: ServerLimits; readonly deadlineMs: number },
 ): Demand {
   const rows = draft.tokens.length;
@@ -52,7 +58,8 @@ export function draftDemand(
   const answer = rows * rowBytes(signal, tauCount, limits) + 4 * (draft.atIds?.length ?? 0);
   const wishes = arrayBytes(draft.tokens, draft.taus, draft.atOffsets, draft.atIds);
   const bytes = ITEM_BYTES + wishes + answer;
-  return { bytes, positions: rows, deadlineMs, field: "drafts" };
+  const tier = tierOf({ priority, kind: "draft" });
+  return { bytes, positions: rows, tier, deadlineMs, field: "drafts" };
 }
 
 /** A sequence that the teacher writes: its answers leave row by row. */
@@ -63,7 +70,8 @@ export function promptDemand(
 ): Demand {
   const length = prompt.prompt.length + generation.maxResponse;
   const bytes = ITEM_BYTES + 3 * 4 * length + rowBytes(generation.signal, 0, limits);
-  return { bytes, positions: length, deadlineMs, field: "items" };
+  const tier = tierOf({ priority: generation.priority, kind: "generate" });
+  return { bytes, positions: length, tier, deadlineMs, field: "items" };
 }
 
 /** Bytes of one row of a signal, without ragged logits. */

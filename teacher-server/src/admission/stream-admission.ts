@@ -1,4 +1,5 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
+import type { Owner } from "../scheduler/job.js";
 import type { Admission, Ticket } from "./admission.js";
 import type { Demand } from "./demand.js";
 
@@ -10,10 +11,13 @@ const RETRY_MS = 200;
 /** The server's admission as one stream sees it. */
 export class StreamAdmission {
   readonly #admission: Admission;
+  readonly #owner: Owner;
   #usedBytes = 0;
 
-  constructor(admission: Admission) {
+  /** owner: whose stream it is. */
+  constructor(admission: Admission, owner: Owner) {
     this.#admission = admission;
+    this.#owner = owner;
   }
 
   /** As `Admission.reserve` and `Admission.enqueue`. */
@@ -43,16 +47,16 @@ export class StreamAdmission {
         { field: demand.field, limit: share, retryDelayMs: RETRY_MS },
       );
     }
-    return this.#count(demand.bytes, this.#admission.reserve(demand));
+    return this.#count(demand.bytes, this.#admission.reserve(demand, this.#owner));
   }
 
   enqueue(demand: Demand): Ticket {
-    return this.#admission.enqueue(demand);
+    return this.#admission.enqueue(demand, this.#owner);
   }
 
   /** Bytes that are there already: an answer that its reader has not taken. */
   hold(bytes: number): Ticket {
-    return this.#count(bytes, this.#admission.hold(bytes));
+    return this.#count(bytes, this.#admission.hold(bytes, this.#owner));
   }
 
   #count(bytes: number, ticket: Ticket): Ticket {

@@ -40,6 +40,8 @@ export class InterleaveCall implements LiveCall {
   readonly #reopened = new WeakSet<OpenSession>();
   /** What a sequence takes as long as it is open. */
   readonly #held = new Map<OpenSession, Ticket>();
+  /** The place in the queue of what is known of a sequence, until it is computed: ahead, or with the first draft. */
+  readonly #places = new Map<OpenSession, Ticket>();
   /** What an unanswered draft takes. */
   readonly #tickets = new WeakMap<ValidDraft, Ticket>();
   #unansweredDrafts = 0;
@@ -92,9 +94,13 @@ export class InterleaveCall implements LiveCall {
     this.#context.assertAccepting();
     const open = admitOpen(raw, this.#context.limits);
     const { budget } = this.#stream;
-    const ticket = this.#context.admission.admit(openDemand(open));
+    const { admission } = this.#context;
+    const demand = openDemand(open, this.#stream.deadlineMs);
+    const ticket = admission.reserve(demand);
     let opened: OpenSession;
+    let place: Ticket | undefined;
     try {
+      place = admission.enqueue(demand);
       budget.admit(open.prompt.length + open.response.length);
       budget.openSequence();
       try {
@@ -104,10 +110,12 @@ export class InterleaveCall implements LiveCall {
         throw error;
       }
     } catch (error) {
+      place?.release();
       ticket.release();
       throw error;
     }
     this.#held.set(opened, ticket);
+    this.#places.set(opened, place);
     if (open.response.length > 0) this.#reopened.add(opened);
     this.#context.observer.onSessions(1);
     this.#fillAhead(opened);
@@ -116,7 +124,7 @@ export class InterleaveCall implements LiveCall {
   /** Computes the keys and values of what is known already, while the student writes its first draft. */
   #fillAhead(opened: OpenSession): void {
     const { open, tokensAhead: tokens } = opened.session;
-    if (tokens.length === 0) return;
+    if (tokens.length === 0) return this.#leaveQueue(opened);
     const job = this.#context.loop.submit(
       {
         client: this.#stream.client,
@@ -133,12 +141,22 @@ export class InterleaveCall implements LiveCall {
         deadlineMs: this.#stream.deadlineMs,
       },
       {
-        onProgress: () => this.#jobs.delete(opened),
+        onProgress: () => this.#filledAhead(opened),
         // What could not be done ahead is done with the first draft.
-        onFailure: () => this.#jobs.delete(opened),
+        onFailure: () => this.#filledAhead(opened),
       },
     );
     this.#jobs.set(opened, job);
+  }
+
+  #filledAhead(opened: OpenSession): void {
+    this.#jobs.delete(opened);
+    this.#leaveQueue(opened);
+  }
+
+  #leaveQueue(opened: OpenSession): void {
+    this.#places.get(opened)?.release();
+    this.#places.delete(opened);
   }
 
   #draft(raw: Draft__Output): void {
@@ -160,8 +178,7 @@ export class InterleaveCall implements LiveCall {
     const draft = admitDraft(raw, opened.session.open.signal, this.#context.limits);
     const { admission, limits } = this.#context;
     const deadlineMs = itemDeadline(now, draft.timeoutMs, this.#stream.deadlineMs);
-    const { signal } = opened.session.open;
-    const ticket = admission.admit(draftDemand(draft, signal, { limits, deadlineMs }));
+    const ticket = admission.admit(draftDemand(draft, opened.session.open, { limits, deadlineMs }));
     try {
       this.#stream.budget.admit(draft.tokens.length);
     } catch (error) {
@@ -226,7 +243,7 @@ export class InterleaveCall implements LiveCall {
   #settle(opened: OpenSession, work: DraftWork, { result, usage }: JobProgress): void {
     if (result.verdict === undefined)
       throw new TandemError("INTERNAL", "a draft came back without a verdict");
-    this.#jobs.delete(opened);
+    this.#filledAhead(opened);
     const { draft, verdict, finish, cachedLength } = opened.session.settle(result.verdict);
     this.#context.pool.setLength(opened.cache, cachedLength);
     opened.usedMs = this.#context.clock.now();
@@ -273,14 +290,17 @@ export class InterleaveCall implements LiveCall {
 
   /** The draft in the scheduler is lost, and with it those that were built on it. */
   #fail(opened: OpenSession, error: TandemError): void {
-    this.#jobs.delete(opened);
+    this.#filledAhead(opened);
     for (const draft of opened.session.abandon()) this.#answerError(draft, error);
   }
 
   #cancel(sequence: number): void {
     const opened = this.#sessions.find(sequence);
     if (opened === undefined) return;
-    if (opened.session.waitingDrafts > 0) this.#cancelJob(opened);
+    if (opened.session.waitingDrafts > 0) {
+      this.#cancelJob(opened);
+      this.#leaveQueue(opened);
+    }
     const error = new TandemError("CANCELLED", `the drafts of sequence ${sequence} were cancelled`);
     for (const draft of opened.session.abandon()) this.#answerError(draft, error);
   }
@@ -298,6 +318,7 @@ export class InterleaveCall implements LiveCall {
       this.#tickets.get(draft)?.release();
       this.#unansweredDrafts--;
     }
+    this.#leaveQueue(opened);
     this.#held.get(opened)?.release();
     this.#held.delete(opened);
     this.#sessions.remove(opened.session.open.sequence);

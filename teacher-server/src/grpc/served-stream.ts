@@ -3,6 +3,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Ticket } from "../admission/admission.js";
 import type { Principal } from "../auth/principal.js";
 import type { CallContext, CallStream, LiveCall, Method } from "../calls/call-context.js";
+import type { Owner } from "../scheduler/job.js";
 import { principalOf } from "./authenticate.js";
 import { CallRecord, type CallListeners, type NamedCall } from "./call-record.js";
 import type { CallRegistry } from "./call-registry.js";
@@ -17,7 +18,7 @@ const CONGESTED_MESSAGES = 4;
 
 export interface StreamOptions extends CallListeners {
   /** @throws TandemError UNAVAILABLE while the model is loading. */
-  readonly context: () => CallContext;
+  readonly context: (owner: Owner) => CallContext;
   readonly calls: CallRegistry;
 }
 
@@ -40,6 +41,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
   readonly #calls: CallRegistry;
   readonly #context: CallContext;
   readonly #principal: Principal;
+  readonly #owner: Owner;
   readonly #record: CallRecord;
   readonly #client: number;
   readonly #writer: StreamWriter<M>;
@@ -57,10 +59,11 @@ export class ServedStream<M extends object, C extends LiveCall> {
     this.#plan = plan;
     this.#calls = calls;
     this.#record = record;
-    this.#context = options.context();
+    this.#principal = principalOf(plan.call.metadata);
+    this.#owner = ownerOf(this.#principal.identity, plan.call.metadata);
+    this.#context = options.context(this.#owner);
     this.#context.assertAccepting();
     calls.assertRoom();
-    this.#principal = principalOf(plan.call.metadata);
     this.#principal.budget.openStream();
     this.#client = calls.nextClient();
     this.#writer = new StreamWriter<M>(plan.call, {
@@ -123,7 +126,7 @@ export class ServedStream<M extends object, C extends LiveCall> {
     const { identity, budget } = this.#principal;
     return {
       client: this.#client,
-      owner: ownerOf(identity, call.metadata),
+      owner: this.#owner,
       identity,
       budget,
       deadlineMs: toClock(call.getDeadline(), this.#context),

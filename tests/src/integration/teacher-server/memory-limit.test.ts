@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { Metadata } from "@grpc/grpc-js";
 import type { InterleaveRequest } from "@tandem/proto/gen/tandem/v1/InterleaveRequest.js";
 import type { InterleaveResponse__Output } from "@tandem/proto/gen/tandem/v1/InterleaveResponse.js";
 import type { ScoreRequest } from "@tandem/proto/gen/tandem/v1/ScoreRequest.js";
@@ -64,13 +65,25 @@ describe("--memory-limit", { timeout: 60_000 }, () => {
     });
   });
 
-  it("holds a client that does not read to bounded memory, and nobody else up", async () => {
-    const deaf = server.client.score();
-    deaf.on("error", () => {});
+  it("holds a client that does not read on any of its streams to bounded memory, and nobody else up", async () => {
+    const name = new Metadata();
+    name.set("tandem-client", "deaf");
+    const deaf = Array.from({ length: 8 }, () => server.client.score(name));
     const dense = { from: 1, signal: { dense: "DENSE_TYPE_F32" as const } };
     const tokens = u32(Array(32).fill(7));
-    for (let id = 0; id < 400; id++) deaf.write({ items: [{ id, tokens, ...dense }] });
-    await until(async () => (await gauge("teacher_item_memory_used_bytes")) > MIB);
+    for (const call of deaf) {
+      call.on("error", () => {});
+      // A client of grpc-js that has never read takes everything into its memory: let it read once.
+      call.once("data", () => call.pause());
+    }
+    const limit = await gauge("teacher_item_memory_limit_bytes");
+    // It goes on asking until it has as much as it can get.
+    let id = 0;
+    await until(async () => {
+      for (const call of deaf)
+        if (call.writableLength < 16) call.write({ items: [{ id: id++, tokens, ...dense }] });
+      return (await gauge("teacher_item_memory_used_bytes")) > 0.6 * limit;
+    });
     const stream = new TeacherStream<ScoreRequest, ScoreResponse__Output>(server.client.score());
     for (let id = 0; id < 20; id++) {
       stream.send({ items: [{ id, tokens: u32([1, 2, 3]), from: 1, signal: { token: true } }] });
@@ -78,7 +91,7 @@ describe("--memory-limit", { timeout: 60_000 }, () => {
       assert.equal(answer?.results.length, 1);
     }
     await stream.finish();
-    deaf.cancel();
+    for (const call of deaf) call.cancel();
     await until(async () => (await gauge("teacher_item_memory_used_bytes")) === 0);
     assert.equal(await gauge("teacher_waiting_items"), 0);
     assert.equal(await gauge("teacher_queued_positions"), 0);

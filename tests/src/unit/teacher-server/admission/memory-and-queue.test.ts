@@ -11,12 +11,16 @@ import {
 import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { item, limits, spec } from "./raw-items.js";
 
-const demand = { bytes: 100, positions: 10, deadlineMs: Infinity, field: "items" };
+const demand = { bytes: 100, positions: 10, tier: 2, deadlineMs: Infinity, field: "items" };
+const [owner, stranger] = [
+  { name: "owner", weight: 1 },
+  { name: "stranger", weight: 1 },
+];
 
 function admissionOf(limitBytes: number, maxQueueMs = 1000) {
   const clock = { ms: 0, now: () => clock.ms };
   const whole = new Admission({ limitBytes, maxQueueMs, clock });
-  return { whole, admission: new StreamAdmission(whole), clock };
+  return { whole, admission: new StreamAdmission(whole, owner), clock };
 }
 
 function refusal(action: () => unknown): TandemError {
@@ -31,15 +35,15 @@ function refusal(action: () => unknown): TandemError {
 describe("Admission by memory", () => {
   it("lets in what fits, and the rest when room was given back", () => {
     const { whole } = admissionOf(250);
-    const first = whole.reserve(demand);
-    whole.reserve(demand);
-    const error = refusal(() => whole.reserve(demand));
+    const first = whole.reserve(demand, owner);
+    whole.reserve(demand, stranger);
+    const error = refusal(() => whole.reserve(demand, owner));
     assert.deepEqual([error.code, error.limit], ["RESOURCE_EXHAUSTED", 250]);
     assert.ok((error.retryDelayMs ?? 0) > 0);
     first.release();
     first.release();
     assert.equal(whole.usedBytes, 100);
-    whole.reserve(demand);
+    whole.reserve(demand, owner);
   });
 
   it("refuses for good what is larger than everything", () => {
@@ -50,15 +54,15 @@ describe("Admission by memory", () => {
 
   it("counts answers that wait for their reader, even beyond the limit, against new items", () => {
     const { whole } = admissionOf(250);
-    const waiting = whole.hold(300);
-    assert.equal(refusal(() => whole.reserve(demand)).code, "RESOURCE_EXHAUSTED");
+    const waiting = whole.hold(300, owner);
+    assert.equal(refusal(() => whole.reserve(demand, owner)).code, "RESOURCE_EXHAUSTED");
     waiting.release();
-    whole.reserve(demand);
+    whole.reserve(demand, owner);
   });
 
   it("leaves three quarters to others, whatever one stream asks and does not read", () => {
     const { whole, admission } = admissionOf(1000);
-    const other = new StreamAdmission(whole);
+    const other = new StreamAdmission(whole, stranger);
     const unread = admission.hold(200);
     const error = refusal(() => admission.admit(demand));
     assert.deepEqual([error.code, error.limit], ["RESOURCE_EXHAUSTED", 250]);
@@ -71,10 +75,29 @@ describe("Admission by memory", () => {
     assert.equal(whole.usedBytes, 100);
   });
 
+  it("leaves room for others, whatever an owner asks on many streams and does not read", () => {
+    const { whole } = admissionOf(1000);
+    const fill = (name: string): number => {
+      for (let taken = 0; ; taken += 10) {
+        try {
+          const stream = new StreamAdmission(whole, { name, weight: 1 });
+          stream.reserve({ ...demand, bytes: 10 });
+        } catch {
+          return taken;
+        }
+      }
+    };
+    // 750 = 3 · 250; then 180 ≤ 3 · 70 and 190 > 3 · 60; then 50 ≤ 3 · 20 and 60 > 3 · 10.
+    assert.deepEqual(["a", "b", "c"].map(fill), [750, 180, 50]);
+    // The first thing that somebody asks for may take all that is free.
+    new StreamAdmission(whole, stranger).reserve({ ...demand, bytes: 20 });
+    assert.equal(whole.usedBytes, 1000);
+  });
+
   it("takes nothing for what it refuses for another reason", () => {
     const { whole, admission } = admissionOf(1e9);
     whole.onFullStep(1, 1000);
-    whole.enqueue({ ...demand, positions: 100 });
+    whole.enqueue({ ...demand, positions: 100 }, owner);
     refusal(() => admission.admit(demand));
     assert.equal(whole.usedBytes, 0);
   });
@@ -110,6 +133,19 @@ describe("Admission by time", () => {
     );
     // 500 ms of waiting are at most half of what it has.
     admission.admit({ ...demand, deadlineMs: 11_100 });
+  });
+
+  it("lets others in while one owner's queue is as long as it may be", () => {
+    const { whole, admission } = admissionOf(1e9);
+    whole.onFullStep(50, 500);
+    while (whole.queuedPositions < 110) admission.admit(demand);
+    refusal(() => admission.admit(demand));
+    const other = new StreamAdmission(whole, stranger);
+    // Ten of its own beside ten of the other's: 100 ms, half of what it has.
+    other.admit({ ...demand, deadlineMs: 200 }).release();
+    refusal(() => other.admit({ ...demand, deadlineMs: 199 }));
+    // What is more urgent waits for nothing of it, its owner's own included.
+    admission.admit({ ...demand, tier: 0, deadlineMs: 1 });
   });
 
   it("follows an engine that becomes slower", () => {
