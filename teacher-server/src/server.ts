@@ -5,6 +5,7 @@ import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { monotonicClock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
+import { UNFINISHED_BYTES } from "./admission/memory-plan.js";
 import { Gate } from "./auth/gate.js";
 import { TlsSource } from "./auth/tls-source.js";
 import type { ServerConfig } from "./cli/server-config.js";
@@ -14,6 +15,7 @@ import { defaultCacheDir } from "./engine/default-cache-dir.js";
 import { residentBytes } from "./engine/resident-bytes.js";
 import { AuditLog } from "./grpc/audit-log.js";
 import { createAuthenticator } from "./grpc/authenticate.js";
+import { createCallGuard } from "./grpc/call-guard.js";
 import { CallRegistry } from "./grpc/call-registry.js";
 import { GrpcServer } from "./grpc/grpc-server.js";
 import { emptyTally } from "./grpc/call-tally.js";
@@ -88,14 +90,21 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     reflection: config.reflection,
     keepaliveMs: config.keepaliveMs,
     credentials: tls === undefined ? ServerCredentials.createInsecure() : new TlsCredentials(tls),
-    authenticator: createAuthenticator({
-      gate,
-      exemptHealth: config.healthWithoutToken,
-      onRefused: (path, peer, { code }) => {
-        metrics.onCall(path.split("/").at(-1) ?? "", code);
-        audit?.write({ client: "", peer, call: path, code, durationMs: 0, ...emptyTally() });
-      },
-    }),
+    interceptors: [
+      createCallGuard({
+        maxCalls: config.maxStreams,
+        maxUnfinishedBytes: UNFINISHED_BYTES,
+        onCut: (path) => metrics.onCall(path.split("/").at(-1) ?? "", "RESOURCE_EXHAUSTED"),
+      }),
+      createAuthenticator({
+        gate,
+        exemptHealth: config.healthWithoutToken,
+        onRefused: (path, peer, { code }) => {
+          metrics.onCall(path.split("/").at(-1) ?? "", code);
+          audit?.write({ client: "", peer, call: path, code, durationMs: 0, ...emptyTally() });
+        },
+      }),
+    ],
     maxEntries: 2 * Math.max(config.maxItemsInFlight, config.maxSequences),
   });
   const http = new HttpServer({

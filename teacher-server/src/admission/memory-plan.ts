@@ -32,6 +32,9 @@ const MIB = 2 ** 20;
  * doubles as it grows); here the message as it arrives, its parts, and what gRPC makes of them. */
 const COPIES = 8;
 
+/** Messages of all callers that are under way. */
+export const UNFINISHED_BYTES = 32 * MIB;
+
 /** Budget of shared/inference for one run of the head. */
 const HEAD_BYTES = 256 * MIB;
 /** The native allocator keeps what it once had, in pieces that do not always fit again. */
@@ -48,6 +51,7 @@ export function planRequestBytes(facts: MemoryFacts): number {
   const limit = facts.limitBytes > 0 ? facts.limitBytes : 0.9 * facts.machineBytes;
   const fixed =
     facts.serverBytes +
+    UNFINISHED_BYTES +
     facts.engine.rssBytes +
     KV_GROWTH * facts.kvBytes +
     FRAGMENTATION * workspaceBytes(facts);

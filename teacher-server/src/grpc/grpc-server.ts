@@ -20,8 +20,8 @@ export interface GrpcServerOptions {
   readonly maxMessageBytes: number;
   readonly reflection: boolean;
   readonly credentials: ServerCredentials;
-  /** Asks who calls. */
-  readonly authenticator: ServerInterceptor;
+  /** What every call passes, the first one next to the connection. */
+  readonly interceptors: readonly ServerInterceptor[];
   /** Silence after which a connection is probed; it has half of that to answer. */
   readonly keepaliveMs: number;
   /** Items of one message at most. */
@@ -44,7 +44,7 @@ export class GrpcServer {
       "grpc.keepalive_time_ms": options.keepaliveMs,
       "grpc.keepalive_timeout_ms": Math.ceil(options.keepaliveMs / 2),
       "grpc.max_receive_message_length": options.maxMessageBytes,
-      interceptors: [options.authenticator],
+      interceptors: [...options.interceptors],
     });
     this.#credentials = options.credentials;
     const { maxEntries } = options;
