@@ -2,7 +2,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { ServerLimits } from "./server-limits.js";
 
 /** Checks what a sequence may grow to.
- * @throws TandemError OUT_OF_RANGE above the context, RESOURCE_EXHAUSTED when its cache alone is larger than the pool. */
+ * @throws TandemError OUT_OF_RANGE above the context, and when its cache alone is larger than the pool: waiting would not help. */
 export function assertLength(length: number, field: string, limits: ServerLimits): void {
   if (length > limits.contextLength) {
     throw new TandemError(
@@ -13,8 +13,8 @@ export function assertLength(length: number, field: string, limits: ServerLimits
   }
   if (length > limits.maxCachedLength) {
     throw new TandemError(
-      "RESOURCE_EXHAUSTED",
-      `${field}: the KV cache of ${length} positions is larger than the pool, which holds ${limits.maxCachedLength}; raise --kv-cache-memory-bytes`,
+      "OUT_OF_RANGE",
+      `${field}: the KV cache of ${length} positions is larger than the pool, which holds ${limits.maxCachedLength}; shorten prompt or response, or raise --kv-cache-memory-bytes`,
       { field, limit: limits.maxCachedLength },
     );
   }

@@ -141,12 +141,10 @@ function assertHiddenLayers(layers: readonly number[], field: string, limits: Se
       },
     );
   }
-  if (new Set(layers).size !== layers.length) {
-    throw new TandemError(
-      "INVALID_ARGUMENT",
-      `${field} names a layer twice: ${layers.join(", ")}`,
-      { field },
-    );
+  const named = new Set<number>();
+  for (const layer of layers) {
+    if (named.size === named.add(layer).size)
+      throw new TandemError("INVALID_ARGUMENT", `${field} names layer ${layer} twice`, { field });
   }
 }
 

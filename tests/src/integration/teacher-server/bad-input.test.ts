@@ -116,6 +116,16 @@ describe("bad input to a running teacher-server", { timeout: 180_000 }, () => {
     });
   }
 
+  it("says in few words what is wrong with many", async () => {
+    const stream = new TeacherStream(server.client.score());
+    // A byte each on the wire.
+    const hiddenLayers = Array<number>(1_000_000).fill(1);
+    stream.send({ items: [{ ...good, signal: { hiddenLayers } }] });
+    const error = (await stream.next())?.errors[0];
+    assert.equal(error?.reason, "items.signal.hidden_layers names layer 1 twice");
+    await stream.finish();
+  });
+
   for (const [what, request, code] of interleaveFaults) {
     it(`answers ${what} in-band, and the stream goes on`, async () => {
       const stream = new TeacherStream(server.client.interleave());

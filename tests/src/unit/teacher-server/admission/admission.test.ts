@@ -54,7 +54,7 @@ const refusals: readonly Refusal[] = [
   [
     "a cache larger than the pool",
     score({ tokens: u32(Array(19).fill(1)) }),
-    "RESOURCE_EXHAUSTED",
+    "OUT_OF_RANGE",
     "items.tokens",
     18,
   ],
