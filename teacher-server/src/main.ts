@@ -5,6 +5,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { endWithReader } from "@tandem/shared/telemetry/end-with-reader.js";
 import { createLogger } from "@tandem/shared/telemetry/logger.js";
 import { checkServerConfig } from "./cli/check-server-config.js";
+import { withoutPassword } from "./cli/redis-address.js";
 import { createProgram, ENVIRONMENT_PREFIX, type CommandLine } from "./cli/create-program.js";
 import { serverConfigSchema, type ServerConfig } from "./cli/server-config.js";
 import { startServer, type RunningServer } from "./server.js";
@@ -19,7 +20,7 @@ class UsageError extends Error {}
 async function run(line: CommandLine): Promise<void> {
   const config = resolveConfig(line);
   if (line.printConfig) {
-    process.stdout.write(printConfig(config));
+    process.stdout.write(printConfig(showable(config)));
     return;
   }
   await serve(config);
@@ -34,16 +35,16 @@ function resolveConfig(line: CommandLine): ServerConfig {
       file: line.configFile,
       overrides: line.flags,
     });
-    checkServerConfig(config);
+    checkServerConfig(config, line.flags);
     return config;
   } catch (error) {
     throw new UsageError(TandemError.from(error).message, { cause: error });
   }
 }
 
-/** The configuration as a log may have it. */
-function withoutPassword(config: ServerConfig): ServerConfig {
-  return { ...config, storeRedisUrl: config.storeRedisUrl.replace(/:[^:@/]*@/, ":***@") };
+/** The configuration as others may see it. */
+function showable(config: ServerConfig): ServerConfig {
+  return { ...config, storeRedisUrl: withoutPassword(config.storeRedisUrl) };
 }
 
 async function serve(config: ServerConfig): Promise<void> {
@@ -52,7 +53,7 @@ async function serve(config: ServerConfig): Promise<void> {
     level: config.logLevel,
     format: config.logFormat,
   });
-  logger.info({ event: "config.resolved", config: withoutPassword(config) }, "configuration");
+  logger.info({ event: "config.resolved", config: showable(config) }, "configuration");
   const interrupted = new Promise<NodeJS.Signals>((resolve) => {
     let asked = false;
     const onSignal = (signal: NodeJS.Signals): void => {

@@ -1,10 +1,14 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { assertExposure } from "../auth/assert-exposure.js";
+import { assertRedisAddress } from "./redis-address.js";
 import type { ServerConfig } from "./server-config.js";
 
-/** Refuses combinations of options that cannot work, before anything is loaded.
+/** Refuses combinations of options that cannot work, before anything is loaded. `flags`: those that stood on the command line.
  * @throws TandemError with the reason. */
-export function checkServerConfig(config: ServerConfig): void {
+export function checkServerConfig(
+  config: ServerConfig,
+  flags: Readonly<Record<string, unknown>>,
+): void {
   const { host, allowInsecure, sslCertfile, sslKeyfile, sslCaCerts } = config;
   if ((sslCertfile === "") !== (sslKeyfile === "") || (sslCaCerts !== "" && sslCertfile === "")) {
     throw new TandemError(
@@ -21,4 +25,9 @@ export function checkServerConfig(config: ServerConfig): void {
     );
   }
   assertExposure({ host, tls: sslCertfile !== "", allowInsecure });
+  assertRedisAddress({
+    url: config.storeRedisUrl,
+    onCommandLine: flags["storeRedisUrl"] !== undefined,
+    allowInsecure,
+  });
 }

@@ -193,7 +193,9 @@ export const serverConfigSchema = z.strictObject({
   storeRedisUrl: z
     .string()
     .default("")
-    .describe("a Redis in which several servers share them (redis://host:6379); needs ioredis"),
+    .describe(
+      "a Redis in which several servers share them (rediss://host:6379; redis:// in plain text); with a password only from the file or the environment; needs ioredis",
+    ),
   threads: z
     .number()
     .int()
