@@ -24,15 +24,16 @@ export class Backoff {
     this.#now = options.now ?? (() => performance.now());
   }
 
-  /** Call on every failure. Milliseconds until the next try, at least `minimumMs`; undefined when it is time to give up. */
-  next(minimumMs = 0): number | undefined {
+  /** Call on every failure. Milliseconds until the next try, at least `minimumMs`; undefined when it is time to give up. `aliveMs`: when others
+   * succeeded last with whoever refuses this. */
+  next(minimumMs = 0, aliveMs = -Infinity): number | undefined {
     const now = this.#now();
-    this.#failingSince ??= now;
+    this.#failingSince = Math.max(this.#failingSince ?? now, aliveMs);
     const left = this.#failingSince + this.#options.timeoutMs - now;
     if (left <= 0) return undefined;
     const ceiling = Math.min(MAX_MS, BASE_MS * 2 ** Math.min(this.#attempt++, 16));
-    const delay = Math.max(minimumMs, ceiling * (0.5 + 0.5 * this.#options.random()));
-    return Math.min(delay, left);
+    const delay = ceiling * (0.5 + 0.5 * this.#options.random());
+    return Math.max(minimumMs, Math.min(delay, left));
   }
 
   /** Call on every success. */

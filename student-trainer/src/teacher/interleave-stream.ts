@@ -168,7 +168,7 @@ export class InterleaveStream {
         entry.sequence.takeVerdict(verdict);
         entry.backoff.reset();
         delete entry.avoid;
-        this.#budget.answered();
+        this.#budget.answered(performance.now());
         replica.succeeded();
       } catch (caught) {
         this.#fail(entry, TandemError.from(caught));

@@ -8,6 +8,7 @@ export class RetryBudget {
   readonly #share: number;
   #tokens = BURST;
   #filledMs: number;
+  #lastAnswerMs = -Infinity;
 
   /** share: repeats per answer, 0 … 1. */
   constructor(share: number, nowMs: number) {
@@ -15,7 +16,13 @@ export class RetryBudget {
     this.#filledMs = nowMs;
   }
 
-  answered(): void {
+  /** When something was answered last. */
+  get lastAnswerMs(): number {
+    return this.#lastAnswerMs;
+  }
+
+  answered(nowMs: number): void {
+    this.#lastAnswerMs = nowMs;
     this.#tokens = Math.min(BURST, this.#tokens + this.#share);
   }
 

@@ -185,7 +185,7 @@ export class ScoreStream {
     frames.push(...result.frames);
     if (!result.last) return;
     lane.replica.succeeded();
-    this.#budget.answered();
+    this.#budget.answered(performance.now());
     this.#drop(copy);
     this.#settle(item);
     try {

@@ -33,6 +33,7 @@ const CLIENTS: ClientFile = [
   },
   { name: "rare", tokenSha256: [sha256("r-secret")], quota: { requestsPerSecond: 0.01 } },
   { name: "thin", tokenSha256: [sha256("b-secret")], quota: { bytesPerSecond: 500 } },
+  { name: "steady", tokenSha256: [sha256("e-secret")], quota: { tokensPerSecond: 500 } },
   { name: "single", tokenSha256: [sha256("1-secret")], quota: { sequences: 1 } },
 ];
 
@@ -42,12 +43,16 @@ function bearer(token: string): Metadata {
   return metadata;
 }
 
-function connectTeacher(server: LiveServer, security: TeacherSecurity): Promise<TeacherClient> {
+function connectTeacher(
+  server: LiveServer,
+  security: TeacherSecurity,
+  retryTimeoutMs = 30_000,
+): Promise<TeacherClient> {
   return TeacherClient.connect({
     ...TEACHER_DEFAULTS,
     ...security,
     addresses: [server.grpcAddress],
-    retryTimeoutMs: 30_000,
+    retryTimeoutMs,
     random: () => 0,
   });
 }
@@ -159,6 +164,22 @@ describe("a server with a file of clients", { timeout: 120_000 }, () => {
       await stream.finish();
     });
   }
+
+  it("answers all that a student asks at once, however long its quota makes that take", async () => {
+    const teacher = await connectTeacher(server, { token: "e-secret" }, 1_000);
+    // 2400 tokens at 500 a second: four times as long as a teacher that does not answer is waited for.
+    const asked = Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        teacher.score({
+          tokens: Uint32Array.from({ length: 60 }, (_, at) => (i + at) % 90),
+          from: 59,
+          signal: { ...NO_SIGNAL, token: true },
+        }),
+      ),
+    );
+    const answers = await asked.finally(() => teacher.close());
+    assert.ok(answers.every(({ signal }) => signal?.count === 1));
+  });
 
   it("limits the sequences a client has open", async () => {
     const stream = new TeacherStream(server.client.interleave(bearer("1-secret")));

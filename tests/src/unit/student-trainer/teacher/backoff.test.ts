@@ -27,6 +27,15 @@ describe("Backoff", () => {
     assert.equal(make(0).backoff.next(700), 700);
   });
 
+  it("waits as long as the server asks even beyond the limit, and goes on while others succeed", () => {
+    const { backoff, clock } = make(0, 1000);
+    assert.equal(backoff.next(5000), 5000);
+    clock.ms = 5000;
+    assert.equal(backoff.next(20, 4500), 100, "half a second is left");
+    clock.ms = 5600;
+    assert.equal(backoff.next(20, 4500), undefined);
+  });
+
   it("gives up when nothing succeeded within the limit, counted from the first failure", () => {
     const { clock, backoff } = make(0, 1_000);
     backoff.next();

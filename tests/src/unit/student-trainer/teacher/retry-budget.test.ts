@@ -14,13 +14,13 @@ describe("RetryBudget", () => {
   it("grows with what is answered", () => {
     const budget = new RetryBudget(0.25, 0);
     for (let i = 0; i < 20; i++) budget.reserve(0);
-    for (let i = 0; i < 8; i++) budget.answered();
+    for (let i = 0; i < 8; i++) budget.answered(0);
     assert.deepEqual([budget.reserve(0), budget.reserve(0), budget.reserve(0)], [0, 0, 100]);
   });
 
   it("does not save up more than a burst", () => {
     const budget = new RetryBudget(1, 0);
-    for (let i = 0; i < 1000; i++) budget.answered();
+    for (let i = 0; i < 1000; i++) budget.answered(0);
     const waits = Array.from({ length: 21 }, () => budget.reserve(60_000));
     assert.equal(waits.at(-1), 100);
   });
