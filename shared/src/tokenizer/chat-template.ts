@@ -1,6 +1,6 @@
-import { createContext, Script } from "node:vm";
 import { Template } from "@huggingface/jinja";
 import { TandemError } from "../errors/tandem-error.js";
+import { withinTime } from "./within-time.js";
 
 /** What a template may take. Those in use need a millisecond and write little more than the messages. */
 const MAX_RENDER_MS = 5_000;
@@ -8,12 +8,8 @@ const MAX_RANGE = 100_000;
 const MAX_OUTPUT_CHARS = 64 << 20;
 const MAX_SOURCE_CHARS = 1 << 20;
 
-/** Only there to be interrupted: `runInContext` is the one synchronous call in Node that ends after a given time, whatever it runs. */
-const CALL = new Script("render()");
 /** The library's own `range` cannot be replaced, only hidden, by the template's first statement. */
 const HIDE_RANGE = new Template("{% set range = bounded_range %}").parsed.body;
-const box = { render: (): string => "" };
-const context = createContext(box);
 
 /** A checkpoint's Jinja template. It comes with the weights, from strangers: it is interpreted, sees nothing but what it is given, and what it
  * may compute is bounded. */
@@ -43,16 +39,17 @@ export class ChatTemplate {
 
   /** @throws TandemError INVALID_ARGUMENT when the template refuses what it is given, or computes without end. */
   render(values: Readonly<Record<string, unknown>>, maxMs = MAX_RENDER_MS): string {
-    box.render = () => this.#template.render({ ...values, bounded_range: boundedRange });
+    const render = () => this.#template.render({ ...values, bounded_range: boundedRange });
+    const late = () => new Error(`it computes for more than ${maxMs} ms`);
     let text: string;
     try {
-      text = CALL.runInContext(context, { timeout: maxMs }) as string;
+      text = withinTime(maxMs, render, late);
     } catch (error) {
-      const late = (error as NodeJS.ErrnoException).code === "ERR_SCRIPT_EXECUTION_TIMEOUT";
-      const why = late ? `it computes for more than ${maxMs} ms` : (error as Error).message;
-      throw new TandemError("INVALID_ARGUMENT", `the chat template refuses the messages: ${why}`, {
-        cause: error,
-      });
+      throw new TandemError(
+        "INVALID_ARGUMENT",
+        `the chat template refuses the messages: ${(error as Error).message}`,
+        { cause: error },
+      );
     }
     if (text.length <= MAX_OUTPUT_CHARS) return text;
     throw new TandemError(

@@ -5,6 +5,12 @@ import { type TokenizerIdentity, tokenizerIdentity } from "./fingerprint.js";
 import { type JsonObject, readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
 import { pieceBytes, type PieceBytes } from "./piece-bytes.js";
 import { addedTokensOf, readVocabulary } from "./vocabulary.js";
+import { withinTime } from "./within-time.js";
+
+/** What cutting a text may take where the tokenizer brings regular expressions of its own: a hundred times what those in use need. They come with the
+ * weights, from strangers, and may be such that they never end. */
+const ENCODE_MS = 5_000;
+const ENCODE_MS_PER_CHAR = 0.1;
 
 /** The part of the library used here; its type declarations do not resolve under nodenext. */
 interface InnerTokenizer {
@@ -34,6 +40,8 @@ export class Tokenizer {
   readonly #inner: InnerTokenizer;
   /** Whether tokens must spell the text, so that a dropped character shows. */
   readonly #literal: boolean;
+  /** Whether its own regular expressions cut the text. */
+  readonly #patterned: boolean;
   readonly #pieces: readonly (string | undefined)[];
   readonly #special: ReadonlySet<number>;
   readonly #bytes: PieceBytes;
@@ -49,6 +57,7 @@ export class Tokenizer {
     this.#config = config;
     this.#template = chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate);
     this.#literal = isLiteral(tokenizer);
+    this.#patterned = hasPatterns(tokenizer);
     this.bosId = this.#idNamed("bos_token");
     this.eosId = this.#idNamed("eos_token");
     this.padId = this.#idNamed("pad_token");
@@ -74,9 +83,9 @@ export class Tokenizer {
   }
 
   /** u32 ids of a text. `special`: with what the tokenizer puts around a text by itself (a beginning-of-text id).
-   * @throws TandemError INVALID_ARGUMENT for characters that the vocabulary cannot express. */
+   * @throws TandemError INVALID_ARGUMENT for characters that the vocabulary cannot express, and when it computes without end. */
   encode(text: string, { special = true }: { readonly special?: boolean } = {}): Uint32Array {
-    const { ids } = this.#inner.encode(text, { add_special_tokens: special });
+    const { ids } = this.#encode(text, special);
     const spelled = (): number => ids.reduce((sum, id) => sum + (this.#pieces[id]?.length ?? 0), 0);
     if (ids.some((id) => !Number.isInteger(id)) || (this.#literal && spelled() < text.length)) {
       throw new TandemError(
@@ -85,6 +94,13 @@ export class Tokenizer {
       );
     }
     return Uint32Array.from(ids);
+  }
+
+  #encode(text: string, special: boolean): { readonly ids: number[] } {
+    const encode = () => this.#inner.encode(text, { add_special_tokens: special });
+    if (!this.#patterned) return encode();
+    const maxMs = ENCODE_MS + Math.ceil(ENCODE_MS_PER_CHAR * text.length);
+    return withinTime(maxMs, encode, () => lateError(text, maxMs));
   }
 
   /** The text of ids. Special tokens are left out unless asked for.
@@ -177,6 +193,18 @@ export class Tokenizer {
     const id = this.#pieces.lastIndexOf(content);
     return id < 0 ? undefined : id;
   }
+}
+
+function hasPatterns({ normalizer, pre_tokenizer: splitter }: JsonObject): boolean {
+  return /"Regex":/.test(JSON.stringify([normalizer, splitter]));
+}
+
+function lateError(text: string, maxMs: number): TandemError {
+  return new TandemError(
+    "INVALID_ARGUMENT",
+    `the tokenizer computes for more than ${maxMs} ms at ${text.length} characters that begin with ${JSON.stringify(text.slice(0, 80))}; look at the regular expressions of its tokenizer.json`,
+    { field: "model", limit: maxMs },
+  );
 }
 
 /** Whether a tokenizer cuts the text as it stands and drops what it has no token for (a byte-pair model does without `unk_token`). */

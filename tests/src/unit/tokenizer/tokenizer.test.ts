@@ -42,6 +42,27 @@ describe("Tokenizer", () => {
     assert.equal(tokenizer.decode([]), "");
   });
 
+  it("gives up on regular expressions of the model's that do not end", () => {
+    const json = {
+      ...createCharTokenizerJson({ special: [], characters: ["a", "!"] }),
+      // Every way of cutting 40 letters into words is tried before the sign is seen: 2^39.
+      pre_tokenizer: {
+        type: "Split",
+        pattern: { Regex: "^(a+)+$" },
+        behavior: "Isolated",
+        invert: false,
+      },
+    };
+    const bad = new Tokenizer({ tokenizer: json, config: {} });
+    assert.deepEqual([...bad.encode("aa")], [0, 0]);
+    assert.throws(() => bad.encode(`${"a".repeat(40)}!`), {
+      code: "INVALID_ARGUMENT",
+      message: /more than 5005 ms.*regular expressions/,
+    });
+    // What comes behind is cut as before.
+    assert.deepEqual([...bad.encode("a!")], [0, 1]);
+  });
+
   it("passes on what a template says against messages", () => {
     const bad = [{ role: "robot", content: "x" }];
     assert.throws(
