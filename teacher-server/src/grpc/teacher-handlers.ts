@@ -18,7 +18,7 @@ import { InterleaveCall } from "../calls/interleave-call.js";
 import { ScoreCall } from "../calls/score-call.js";
 import { principalOf } from "./authenticate.js";
 import { CallRecord } from "./call-record.js";
-import { receivedOf } from "./measured-service.js";
+import { noteSize, receivedOf } from "./measured-service.js";
 import { ServedStream, type StreamOptions } from "./served-stream.js";
 import { toStatus } from "./to-status.js";
 
@@ -35,11 +35,18 @@ export function createTeacherHandlers(options: HandlerOptions): TeacherHandlers 
       callback: sendUnaryData<DescribeResponse>,
     ) => {
       const record = new CallRecord(options, "Describe", call);
+      call.on("cancelled", () => record.ended("CANCELLED"));
       try {
-        principalOf(call.metadata).budget.admit(0);
+        const { budget } = principalOf(call.metadata);
+        budget.admit(0);
         const response = options.describe();
-        record.tally.receivedBytes = receivedOf(call.request).sizeBytes;
-        record.ended("OK");
+        const { sizeBytes } = receivedOf(call.request);
+        record.tally.receivedBytes = sizeBytes;
+        noteSize(response, (sentBytes) => {
+          record.tally.sentBytes = sentBytes;
+          budget.spendBytes(sizeBytes + sentBytes);
+          record.ended("OK");
+        });
         callback(null, response);
       } catch (caught) {
         callback(toStatus(record.failed(caught)));

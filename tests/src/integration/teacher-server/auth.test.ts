@@ -220,6 +220,11 @@ describe("a server with a file of clients", { timeout: 120_000 }, () => {
     // The laws of two tokens.
     assert.equal(last["positions"], 2);
     assert.ok(Number(last["receivedBytes"]) > 12 && Number(last["sentBytes"]) > 8);
+    const described = lines().filter(
+      ({ call, code }) => call === "/tandem.v1.Teacher/Describe" && code === "OK",
+    );
+    // The tokenizer's manifest alone is more.
+    assert.ok(described.length > 0 && described.every(({ sentBytes }) => Number(sentBytes) > 100));
     const refused = lines().filter(({ code }) => code === "UNAUTHENTICATED");
     assert.ok(refused.length >= 2 && refused.every(({ client }) => client === ""));
     assert.ok(!readFileSync(join(dir, "audit.jsonl"), "utf8").includes("secret"));
