@@ -62,6 +62,9 @@ def join_frames(frames):
     for key, first in decoded[0].items():
         if key in ("from", "count", "vocab_size"):
             continue
+        if key == "log_probs":
+            joined[key] = first
+            continue
         if key == "hidden":
             joined[key] = {layer: np.concatenate([each[key][layer] for each in decoded]) for layer in first}
         elif key.endswith("_offsets"):

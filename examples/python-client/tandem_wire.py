@@ -19,6 +19,8 @@ def decode_plain(frame):
     body, n = frame.plain, frame.count
     k, taus = body.top_k, body.tau_count
     out = {"from": getattr(frame, "from"), "count": n}
+    if body.log_probs:
+        out["log_probs"] = True  # logits are log-probabilities
     # lists of k ids; with `top_p_mass` of chosen lengths: row r's is [top_offsets[r] .. top_offsets[r+1])
     lists = (-1,) if body.top_offsets else (n, k)
     for name, dtype, shape in (
@@ -123,7 +125,7 @@ def _read_gaps(reader, lengths, widths):
     return np.array(gaps, np.int64)
 
 
-def _read_top(reader, n, k, vocab):
+def _read_top(reader, n, k, vocab, with_ids):
     ragged = reader.u8() == 1
     lengths = [reader.varint() for _ in range(n)] if ragged else [k] * n
     offsets = np.cumsum([0] + lengths)
@@ -132,9 +134,11 @@ def _read_top(reader, n, k, vocab):
     if quantised:
         step, _bound = struct.unpack("<ff", reader.take(8))
         widths = reader.nibbles((k + 7) // 8)
-    bits = max(1, (vocab - 1).bit_length())
-    stream = _Bits(reader.take((total * bits + 7) // 8))
-    out = {"top_ids": np.array([stream.take(bits) for _ in range(total)], np.uint32)}
+    out = {}
+    if with_ids:
+        bits = max(1, (vocab - 1).bit_length())
+        stream = _Bits(reader.take((total * bits + 7) // 8))
+        out["top_ids"] = np.array([stream.take(bits) for _ in range(total)], np.uint32)
     if quantised:
         first = np.repeat(reader.array("<f4", n).astype(np.float64), lengths)
         steps = np.cumsum(_read_gaps(reader, lengths, widths))
@@ -150,17 +154,22 @@ def _read_top(reader, n, k, vocab):
 
 def _read_at(reader, n):
     offsets = np.cumsum([0] + [reader.varint() for _ in range(n)]).astype(np.uint32)
-    if reader.u8() == 0:
+    mode = reader.u8()
+    if mode == 0:
         return offsets, reader.array("<f4", int(offsets[-1]))
     step, _bound = struct.unpack("<ff", reader.take(8))
-    values = []
-    for size in np.diff(offsets.astype(np.int64)):
-        if size:
-            (first,) = struct.unpack("<f", reader.take(4))
-            width = reader.u8()
-            stream = _Bits(reader.take((int(size) * width + 7) // 8))
-            values += [first - stream.take(width) * step for _ in range(size)]
-    return offsets, np.array(values, np.float32)
+    sizes = [int(offsets[-1])] if mode == 2 else np.diff(offsets.astype(np.int64))
+    return offsets, np.concatenate([_read_grid(reader, int(size), step) for size in sizes] + [[]]).astype(np.float32)
+
+
+def _read_grid(reader, size, step):
+    """Logits as steps below the largest of them, itself a whole number of steps."""
+    if size == 0:
+        return np.zeros(0)
+    (largest,) = struct.unpack("<i", reader.take(4))
+    width = reader.u8()
+    stream = _Bits(reader.take((size * width + 7) // 8))
+    return np.array([(largest - stream.take(width)) * step for _ in range(size)])
 
 
 def _read_draws(reader, n):
@@ -178,8 +187,8 @@ def _read_draws(reader, n):
 def decode_compact(frame):
     """The parts of a CompactSignal.frame as a dict of arrays with one row per position; `top_logits` and `at_logits` are within the
     error bound that was asked for, everything else is exact. Raises Damaged."""
-    if frame[:4] != b"TSF\x02":
-        raise Damaged("not a compact signal frame of version 2")
+    if frame[:4] != b"TSF\x03":
+        raise Damaged("not a compact signal frame of version 3")
     if struct.unpack("<I", frame[-4:])[0] != zlib.crc32(frame[:-4]):
         raise Damaged("checksum")
     reader = _Reader(frame[:-4])
@@ -189,12 +198,14 @@ def decode_compact(frame):
     if parts >> 15:
         parts = parts & 0x7FFF | reader.varint() << 16
     out = {"from": first, "count": n, "vocab_size": vocab}
+    if parts >> 17 & 1:
+        out["log_probs"] = True
 
     def has(bit):
         return parts >> bit & 1
 
     if has(0):
-        out.update(_read_top(reader, n, k, vocab))
+        out.update(_read_top(reader, n, k, vocab, with_ids=not has(18)))
     for bit, name in ((1, "lse"), (2, "log_tail")):
         if has(bit):
             out[name] = reader.array("<f4", n)
@@ -207,8 +218,12 @@ def decode_compact(frame):
     if has(6):
         out["rank"] = np.array([reader.varint() for _ in range(n)], np.uint32)
     if has(7):
-        if reader.u8() == 0:
+        kind = reader.u8()
+        if kind == 0:
             out["token_logit"] = reader.array("<f4", n)
+        elif kind == 2:
+            step, _bound = struct.unpack("<ff", reader.take(8))
+            out["token_logit"] = _read_grid(reader, n, step).astype(np.float32)
         else:
             # a token of rank 0 has its list's first logit
             starts = out["top_offsets"][:-1] if "top_offsets" in out else np.arange(n) * k

@@ -35,6 +35,7 @@ const SIGNAL_PARTS = [
   "moments",
   "draws",
   "draw_weights",
+  "log_probs",
   "dense",
   "hidden",
   "projections",

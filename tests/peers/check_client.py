@@ -131,6 +131,23 @@ def check_score(client, model, options, check):
                 check.true(f"{name} has the same bits in both encodings", np.array_equal(values, compact[name]))
         check.close("compact top_logits", compact["top_logits"], plain["top_logits"], 0.01)
         check.close("compact at_logits", compact["at_logits"], plain["at_logits"], 0.01)
+    check_log_probs(client, sequences[0], expected[0][0], k, check)
+
+
+def check_log_probs(client, tokens, logits, k, check):
+    """The short form: log-probabilities alone, the list without ids."""
+    law = logits[: len(tokens) - 1, : client.describe().vocab_size]
+    law = law - log_sum_exp(law)[:, None]
+    own = law[np.arange(len(law)), tokens[1:]]
+    for encoding, slack in ((tandem.PLAIN, 0), (tandem.COMPACT, 0.01)):
+        spec = tandem.signal_spec(k, encoding, token=True, log_probs=True, omit_top_ids=True)
+        offsets, at_ids = tandem.ragged([[token] for token in tokens[1:]])
+        item = {"id": 1, "tokens": u32(tokens), "from": 1, "signal": spec, "at_offsets": offsets, "at_ids": at_ids}
+        ((_, signal, _),) = client.score([teacher_pb2.ScoreItem(**item)], timeout=300)
+        check.true("the parts of the short form", not {"top_ids", "lse", "log_tail"} & signal.keys() and signal["log_probs"])
+        check.close("sorted log-probabilities", signal["top_logits"], -np.sort(-law, axis=-1)[:, :k], check.tolerance + slack)
+        check.close("the token's log-probability", signal["token_logit"], own, check.tolerance + slack)
+        check.close("log-probabilities at ids", signal["at_logits"], own, check.tolerance + slack)
 
 
 # ── Interleave and Generate against a token-by-token loop ──

@@ -40,11 +40,11 @@ def pack(pieces):
     return total.to_bytes((at + 7) // 8, "little")
 
 
-def top(ids, logits, vocab, widths=None, step=None, bound=None, ragged=False):
+def top(ids, logits, vocab, widths=None, step=None, bound=None, ragged=False, with_ids=True):
     """ids, logits: a list of rows. Rounds the logits to what a reader sees."""
     bits = max(1, (vocab - 1).bit_length())
     head = b"\1" + b"".join(varint(len(row)) for row in ids) if ragged else b"\0"
-    stream = pack([(value, bits) for row in ids for value in row])
+    stream = pack([(value, bits) for row in ids for value in row]) if with_ids else b""
     if step is None:
         return head + b"\0" + stream + np.concatenate(logits).astype("<f4").tobytes()
     blocks, escapes = b"", b""
@@ -62,18 +62,28 @@ def top(ids, logits, vocab, widths=None, step=None, bound=None, ragged=False):
     return head + b"\1" + struct.pack("<ff", step, bound) + nibbles(widths) + stream + firsts + blocks + escapes
 
 
-def at(lists, step, bound):
+def grid(logits, step, wider=0):
+    """Rounds the logits to multiples of the step."""
+    if len(logits) == 0:
+        return b""
+    multiples = np.round(logits.astype(np.float64) / step).astype(int)
+    logits[:] = (multiples * float(np.float32(step))).astype(np.float32)
+    largest = int(multiples.max()) + wider
+    width = max(1, int(largest - multiples.min()).bit_length())
+    return struct.pack("<iB", largest, width) + pack([(largest - m, width) for m in multiples])
+
+
+def at(lists, step, bound, together=False):
     out = b"".join(varint(len(row)) for row in lists)
     if step is None:
         return out + b"\0" + np.concatenate(lists).astype("<f4").tobytes()
-    out += b"\1" + struct.pack("<ff", step, bound)
-    for row in lists:
-        if len(row):
-            high = float(np.max(row))
-            steps = np.round((high - row.astype(np.float64)) / step).astype(int)
-            row[:] = (high - steps * float(np.float32(step))).astype(np.float32)
-            width = max(1, int(steps.max()).bit_length())
-            out += struct.pack("<fB", high, width) + pack([(s, width) for s in steps])
+    out += (b"\2" if together else b"\1") + struct.pack("<ff", step, bound)
+    if not together:
+        return out + b"".join(grid(row, step) for row in lists)
+    joined = np.concatenate(lists)
+    out += grid(joined, step, wider=3)
+    for row, start in zip(lists, np.cumsum([0] + [len(row) for row in lists])):
+        row[:] = joined[start : start + len(row)]
     return out
 
 
@@ -88,7 +98,7 @@ def draws(rows):
 
 
 def frame(parts, numbers, body):
-    data = b"TSF\x02" + struct.pack("<H", parts) + b"".join(varint(v) for v in numbers) + body
+    data = b"TSF\x03" + struct.pack("<H", parts) + b"".join(varint(v) for v in numbers) + body
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -174,6 +184,16 @@ def main(out):
     weights = np.abs(f32(5))
     body = varint(1) + draws(drawn) + weights.tobytes()
     add("weighted draws", frame(1 << 15 | 1 << 12, (70000, 4, 0, 0, 100000), body), draw_ids=[0, 1, 70000, 99999, 12], draw_weights=weights)
+
+    # log-probabilities of tokens, of lists without ids and of the student's ids, the last below one number
+    ids, logits = lists_of(rng, 3, 11, 49152, 2)
+    logits -= np.float32(9)
+    rank, token, lists = np.array([4, 0, 900]), -np.abs(f32(3)), [f32(1), f32(1), f32(2)]
+    body = varint(0b110) + top(ids, logits, 49152, [6, 3], 0.02, 0.01, with_ids=False)
+    body += b"".join(varint(int(r)) for r in rank)
+    body += b"\2" + struct.pack("<ff", 0.02, 0.01) + grid(token, 0.02) + at(lists, 0.02, 0.01, together=True)
+    short = frame(1 << 15 | 0b111000001, (2, 3, 11, 0, 49152), body)
+    add("short form", short, top_logits=logits, rank=rank, token_logit=token, at_logits=np.concatenate(lists))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(frames, indent=1) + "\n")
 

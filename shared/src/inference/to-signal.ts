@@ -1,4 +1,5 @@
-import type { TeacherSignal } from "../wire/teacher-signal.js";
+import { listStart } from "../wire/signal-parts.js";
+import type { SignalSpec, TeacherSignal } from "../wire/teacher-signal.js";
 import { asksForSignal } from "./asks-for-signal.js";
 import type { DrawnTokens } from "./count-draws.js";
 import type { LawAnswers } from "./law-answers.js";
@@ -17,21 +18,17 @@ export function toSignal(
 ): TeacherSignal | undefined {
   const { spec } = head;
   if (count === 0 || !asksForSignal(head)) return undefined;
-  // Of exact size: a signal may be posted to another process, which sends the whole buffer behind a view.
   const cut = <A extends Float32Array | Uint32Array>(values: A, width = 1): A =>
-    values.length === count * width ? values : (values.slice(0, count * width) as A);
+    exactly(values, count * width);
   const { topK, tauCount } = answers;
-  return {
+  const signal: TeacherSignal = {
     from,
     count,
     topK,
     tauCount,
-    ...(topK > 0 &&
-      (spec.topPMass < 1
-        ? keptLists(answers, count)
-        : { topIds: cut(answers.topIds, topK), topLogits: cut(answers.topLogits, topK) })),
-    ...(topK > 0 && { logTail: cut(answers.logTail) }),
-    ...((topK > 0 || spec.lse) && { lse: cut(answers.lse) }),
+    ...(topK > 0 && topParts(spec, answers, count)),
+    ...(topK > 0 && !spec.logProbs && { logTail: cut(answers.logTail) }),
+    ...((topK > 0 || spec.lse) && !spec.logProbs && { lse: cut(answers.lse) }),
     ...(tauCount > 0 && { taus: cut(answers.taus, tauCount), lseAt: cut(answers.lseAt, tauCount) }),
     ...(tauCount > 0 && topK > 0 && { logTailAt: cut(answers.logTailAt, tauCount) }),
     ...(spec.token && { tokenLogit: cut(answers.tokenLogit), rank: cut(answers.rank) }),
@@ -51,6 +48,40 @@ export function toSignal(
       ),
     }),
   };
+  return spec.logProbs ? toLogProbs(signal, answers.lse) : signal;
+}
+
+/** u − lse in place of u. */
+function toLogProbs(signal: TeacherSignal, lse: Float32Array): TeacherSignal {
+  const { count, topLogits, tokenLogit, atLogits, atOffsets } = signal;
+  const normalised = (logits: Float32Array, rowEnd: (row: number) => number): Float32Array => {
+    const logProbs = new Float32Array(logits.length);
+    for (let row = 0, i = 0; row < count; row++) {
+      for (; i < rowEnd(row); i++) logProbs[i] = logits[i]! - lse[row]!;
+    }
+    return logProbs;
+  };
+  return {
+    ...signal,
+    logProbs: true,
+    ...(topLogits && { topLogits: normalised(topLogits, (row) => listStart(signal, row + 1)) }),
+    ...(tokenLogit && { tokenLogit: normalised(tokenLogit, (row) => row + 1) }),
+    ...(atLogits && { atLogits: normalised(atLogits, (row) => atOffsets![row + 1]!) }),
+  };
+}
+
+function topParts(spec: SignalSpec, answers: LawAnswers, count: number) {
+  const size = count * answers.topK;
+  const { topIds, ...logits } =
+    spec.topPMass < 1
+      ? keptLists(answers, count)
+      : { topIds: exactly(answers.topIds, size), topLogits: exactly(answers.topLogits, size) };
+  return spec.omitTopIds ? logits : { topIds, ...logits };
+}
+
+/** The first `size` numbers. Of exact size: a signal may be posted to another process, which sends the whole buffer behind a view. */
+function exactly<A extends Float32Array | Uint32Array>(values: A, size: number): A {
+  return values.length === size ? values : (values.slice(0, size) as A);
 }
 
 /** What each law keeps of its list, one behind the other. */

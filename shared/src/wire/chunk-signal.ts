@@ -43,7 +43,7 @@ function raggedRowBytes(signal: TeacherSignal, row: number): number {
   const length = (offsets: Uint32Array | undefined): number =>
     offsets === undefined ? 0 : (offsets[row + 1] as number) - (offsets[row] as number);
   const listed =
-    signal.topIds === undefined ? 0 : listStart(signal, row + 1) - listStart(signal, row);
+    signal.topLogits === undefined ? 0 : listStart(signal, row + 1) - listStart(signal, row);
   const drawBytes = signal.drawWeights === undefined ? 10 : 14;
   // offsets, maximum and width of an at-list; two varints of up to 5 bytes for a draw, and its weight; COMPACT's longest ids and gaps have 24 and 15 + 32 bits
   return 20 + 10 * listed + 4 * length(signal.atOffsets) + drawBytes * length(signal.drawOffsets);

@@ -35,6 +35,7 @@ export function concatSignals(signals: readonly TeacherSignal[]): TeacherSignal 
     count += signal.count;
   }
   const joined: MutableSignal = { from, count, topK, tauCount };
+  if (first.logProbs) joined.logProbs = true;
   const arrays = [...ROW_PARTS.map(({ key }) => key), ...OTHER_ARRAYS] as const;
   for (const key of arrays) {
     if (first[key] === undefined) continue;

@@ -32,8 +32,9 @@ const RAGGED_KEYS = [
 export function toPlainSignal(signal: TeacherSignal, denseType: "f16" | "f32"): PlainSignal {
   assertSignalShape(signal);
   const message: PlainSignal = {
-    topK: signal.topIds === undefined ? 0 : signal.topK,
+    topK: signal.topLogits === undefined ? 0 : signal.topK,
     tauCount: signal.taus === undefined ? 0 : signal.tauCount,
+    ...(signal.logProbs && { logProbs: true }),
   };
   for (const { key } of ROW_PARTS) {
     const values = signal[key];
@@ -69,6 +70,7 @@ export function fromPlainSignal(message: PlainSignal__Output, shape: PlainShape)
   const { from, count, vocabSize } = shape;
   const { topK, tauCount } = message;
   const signal: MutableSignal = { from, count, topK, tauCount };
+  if (message.logProbs) signal.logProbs = true;
   assertPairs(message);
   readLists(message, signal);
   readRowParts(message, signal);
@@ -99,12 +101,14 @@ function readLists(message: PlainSignal__Output, signal: MutableSignal): void {
     }
     signal.topOffsets = offsets;
   }
-  if (message.topIds.length === 0) {
-    if (topK > 0 && count > 0) damaged("topIds", message.topIds, `${topK} ids per row`);
+  if (message.topLogits.length === 0) {
+    if (topK > 0 && count > 0) damaged("topLogits", message.topLogits, `${topK} logits per row`);
     return;
   }
   const total = listStart(signal, count);
-  signal.topIds = readU32(exact("topIds", message.topIds, total), 0, total);
+  if (message.topIds.length > 0) {
+    signal.topIds = readU32(exact("topIds", message.topIds, total), 0, total);
+  }
   signal.topLogits = readF32(exact("topLogits", message.topLogits, total), 0, total);
 }
 
@@ -125,7 +129,7 @@ function readRowParts(message: PlainSignal__Output, signal: MutableSignal): void
 /** Parts that say nothing without another one. */
 const PAIRS = [
   ["topIds", "topLogits"],
-  ["topOffsets", "topIds"],
+  ["topOffsets", "topLogits"],
   ["atLogits", "atOffsets"],
   ["drawIds", "drawOffsets"],
   ["drawCounts", "drawOffsets"],

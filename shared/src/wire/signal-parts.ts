@@ -71,11 +71,9 @@ function assertLists(signal: TeacherSignal): void {
   if (topOffsets !== undefined) {
     const lengths = areListOffsets(topOffsets, count, topK);
     if (!lengths) fail("topOffsets", `offsets of other than ${count} lists of 1 to ${topK}`);
-    if (topIds === undefined) fail("topOffsets", "offsets without ids");
+    if (topLogits === undefined) fail("topOffsets", "offsets without logits");
   }
-  if ((topIds === undefined) !== (topLogits === undefined)) {
-    fail("topIds", "ids without logits or logits without ids");
-  }
+  if (topIds !== undefined && topLogits === undefined) fail("topIds", "ids without logits");
   const total = listStart(signal, count);
   for (const [part, values] of Object.entries({ topIds, topLogits })) {
     if (values !== undefined && values.length !== total) {

@@ -7,14 +7,15 @@ export function sliceSignal(signal: TeacherSignal, start: number, end: number): 
   invariant(0 <= start && start <= end && end <= signal.count, "a slice lies within its signal");
   const { topK, tauCount } = signal;
   const slice: MutableSignal = { from: signal.from + start, count: end - start, topK, tauCount };
+  if (signal.logProbs) slice.logProbs = true;
   for (const part of ROW_PARTS) {
     const width = rowWidth(part, signal);
     const rows = signal[part.key]?.subarray(start * width, end * width);
     if (rows !== undefined) Object.assign(slice, { [part.key]: rows });
   }
-  if (signal.topIds !== undefined && signal.topLogits !== undefined) {
+  if (signal.topLogits !== undefined) {
     const lists = [listStart(signal, start), listStart(signal, end)] as const;
-    slice.topIds = signal.topIds.subarray(...lists);
+    if (signal.topIds !== undefined) slice.topIds = signal.topIds.subarray(...lists);
     slice.topLogits = signal.topLogits.subarray(...lists);
     if (signal.topOffsets !== undefined) {
       slice.topOffsets = sliceOffsets(signal.topOffsets, start, end);

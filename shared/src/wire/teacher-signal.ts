@@ -9,10 +9,12 @@ export interface TeacherSignal {
   readonly count: number;
   /** k, 0 when no top list was asked for. */
   readonly topK: number;
+  /** Asked for (`SignalSpec.logProbs`): topLogits, atLogits and tokenLogit are log-probabilities, u − lse. */
+  readonly logProbs?: true;
   /** u32 [n+1], only where the length was chosen row by row (`topPMass`): row r's list, of 1 to k ids, is [topOffsets[r], topOffsets[r+1])
    * of the two arrays below. */
   readonly topOffsets?: Uint32Array;
-  /** u32 [n,k] (or ragged), by falling logit, ties by rising id. */
+  /** u32 [n,k] (or ragged), by falling logit, ties by rising id. Left out with `omitTopIds`. */
   readonly topIds?: Uint32Array;
   /** f32 [n,k] (or ragged). */
   readonly topLogits?: Float32Array;
@@ -58,6 +60,10 @@ export interface SignalSpec {
   /** 0 < P < 1: a row's list ends with the first id by which it holds at least so much of the teacher's probability at temperature 1, or with the k-th.
    * 1: every list has k ids. */
   readonly topPMass: number;
+  /** The top list without its ids. */
+  readonly omitTopIds: boolean;
+  /** Logits of the list, of the student's ids and of the token as log-probabilities: lse and logTail are not sent. */
+  readonly logProbs: boolean;
   /** lse alone (implied by topK > 0). */
   readonly lse: boolean;
   /** tokenLogit and rank. */
@@ -77,6 +83,8 @@ export interface SignalSpec {
 export const NO_SIGNAL: SignalSpec = {
   topK: 0,
   topPMass: 1,
+  omitTopIds: false,
+  logProbs: false,
   lse: false,
   token: false,
   moments: false,

@@ -39,9 +39,11 @@ export function createRolloutCommand(): Command {
     .action(writeRollouts);
 }
 
-/** People see the rank of every token, also of those that are not in the losses' lists. */
+/** People see the rank of every token, also of those that are not in the losses' lists, and the teacher's best. */
 function withRanks(asked: SignalRequirement): SignalRequirement {
-  return asksAnything(asked) ? { ...asked, spec: { ...asked.spec, token: true } } : asked;
+  return asksAnything(asked)
+    ? { ...asked, spec: { ...asked.spec, token: true, omitTopIds: false } }
+    : asked;
 }
 
 async function writeRollouts(flags: Flags): Promise<void> {

@@ -9,10 +9,11 @@ export function describeRequirement({
   positionTaus,
 }: LossRequirement): string {
   const parts = [
-    signal?.topK !== undefined && `top ${signal.topK}${untilMass(signal.topPMass)} with tail`,
+    signal?.topK !== undefined &&
+      `top ${signal.topK}${untilMass(signal.topPMass)} ${listForm(signal)}`,
     signal?.dense !== undefined && signal.dense !== "none" && "all V logits",
-    signal?.token && "token logit and rank",
-    signal?.lse && "lse",
+    signal?.token && (signal.logProbs ? "token log-probability and rank" : "token logit and rank"),
+    signal?.lse && !signal.logProbs && "lse",
     signal?.moments && "moments",
     signal?.draws !== undefined &&
       `${signal.draws} draws${isWeighted(signal) ? ` at temperature ${signal.drawTemperature}` : ""}`,
@@ -22,6 +23,11 @@ export function describeRequirement({
     signal?.hiddenLayers !== undefined && "hidden states",
   ].filter((part) => typeof part === "string");
   return parts.length === 0 ? "nothing" : parts.join(", ");
+}
+
+function listForm({ logProbs, omitTopIds }: NonNullable<LossRequirement["signal"]>): string {
+  if (!logProbs) return "with tail";
+  return omitTopIds ? "as log-probabilities without ids" : "as log-probabilities";
 }
 
 function untilMass(mass = 1): string {
@@ -45,8 +51,8 @@ export function plainBytes(
   const draws = signal.draws ?? 0;
   const perLogit = signal.dense === "f32" ? 4 : signal.dense === "f16" ? 2 : 0;
   return (
-    topK * 8 + // id and logit
-    (topK > 0 ? 8 : signal.lse ? 4 : 0) + // lse, and the tail of a list
+    topK * (signal.omitTopIds ? 4 : 8) + // id and logit
+    (signal.logProbs ? 0 : topK > 0 ? 8 : signal.lse ? 4 : 0) + // lse, and the tail of a list
     (signal.token ? 8 : 0) +
     (signal.moments ? 12 : 0) +
     Object.keys(taus).length * (topK > 0 ? 12 : 8) + // τ, lse, tail

@@ -10,6 +10,7 @@ import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
 import { reductionCoefficients } from "../losses/reduction.js";
+import type { SignalRequirement, TeacherRequirement } from "../losses/signal-requirement.js";
 import { EXAMPLE_SIZES, type RunSizes } from "../losses/model-sizes.js";
 import { buildLossGraph, buildLossProbeGraph, layerName } from "./loss-graph.js";
 import { singleLoss } from "./single-loss.js";
@@ -73,7 +74,7 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
   const rows = targets.length;
   const weights = evaluation.weights ?? new Uint8Array(rows).fill(1);
   const coefficients = reductionCoefficients([weights], "token")[0]!;
-  const requirement = losses.requirement(progress);
+  const requirement = inFormOf(losses.requirement(progress), evaluation);
   const packing = { evaluation, losses, requirement, coefficients, progress };
   let feeds = packLossRows(packing);
   const padded = feeds["coefficients"]!.shape[0]!;
@@ -99,6 +100,24 @@ export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValu
     ),
     parameterGradients: Object.fromEntries(
       losses.parameters.map(({ name }) => [parameterKey(name), outputs.get(`gradient.${name}`)!]),
+    ),
+  };
+}
+
+/** Losses that read a few log-probabilities take logits with their `lse` as well: whichever the caller has. */
+function inFormOf(
+  requirement: SignalRequirement,
+  { signal, signals = {} }: LossEvaluation,
+): SignalRequirement {
+  const fit = <R extends TeacherRequirement>(asked: R, given: TeacherSignal | undefined): R =>
+    given === undefined || given.logProbs
+      ? asked
+      : { ...asked, spec: { ...asked.spec, logProbs: false, omitTopIds: false } };
+  const { named = {} } = requirement;
+  return {
+    ...fit(requirement, signal),
+    named: Object.fromEntries(
+      Object.entries(named).map(([teacher, own]) => [teacher, fit(own, signals[teacher])]),
     ),
   };
 }

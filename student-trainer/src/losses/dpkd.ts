@@ -6,6 +6,7 @@ import type { LossDefinition, LossInputs } from "./loss-definition.js";
 import { logSigmoid } from "./log-sigmoid.js";
 import { preferencePairs } from "./preference-pairs.js";
 import { tokenLogProbability } from "./token-log-probability.js";
+import { atLogProbs, topLogProbs } from "./top-log-probs.js";
 
 const options = z.strictObject({
   level: z
@@ -32,8 +33,10 @@ export const dpkd: LossDefinition<z.output<typeof options>> = {
   source: "DPKD, arXiv 2406.19774, and its release",
   options,
   requires: ({ level, dense }) => {
-    if (level === "sequence") return { signal: { token: true, lse: true }, text: "pairs" };
-    return dense ? { signal: { dense: "f32" } } : { signal: { topK: 1 }, studentTopK: 1 };
+    if (level === "sequence")
+      return { signal: { token: true, lse: true, logProbs: true }, text: "pairs" };
+    if (dense) return { signal: { dense: "f32" } };
+    return { signal: { topK: 1, logProbs: true }, studentTopK: 1 };
   },
   needsProbe: ({ level }) => level === "sequence",
   probe: tokenLogProbability,
@@ -78,13 +81,17 @@ function denseBest<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>): 
 }
 
 function sentBest<T extends Tensor>(ops: TensorOps<T>, { teacher }: LossInputs<T>): BestPair<T> {
-  const { top, at } = teacher;
-  invariant(top !== undefined && at !== undefined, "the teacher's and the student's best ids");
+  const best = topLogProbs(ops, teacher);
+  const { ids } = teacher.at ?? {};
+  invariant(
+    best.ids !== undefined && ids !== undefined,
+    "the teacher's and the student's best ids",
+  );
   const first = (x: T): T => ops.slice(x, 1, 0, 1);
-  const logP = (logits: T): T => bounded(ops, ops.sub(first(logits), ops.unsqueeze(top.lse, 1))); // [n,1]
+  const logP = (values: T): T => bounded(ops, first(values)); // [n,1]
   return {
-    teacherId: first(top.ids),
-    studentId: first(at.ids),
-    teacherMargin: ops.sub(logP(top.logits), logP(at.logits)),
+    teacherId: first(best.ids),
+    studentId: first(ids),
+    teacherMargin: ops.sub(logP(best.values), logP(atLogProbs(ops, teacher))),
   };
 }

@@ -39,16 +39,20 @@ export interface LossParameter {
 
 /** The parts of the teacher's signal that were asked for, row by row beside the student's logits. */
 export interface TeacherTensors<T> {
+  /** Absent where the list came in the short form. */
   readonly top?: TopTensors<T>;
+  /** The list of a request with `logProbs`: see `topLogProbs`. */
+  readonly topLogProbs?: TopLogProbs<T>;
   /** f32 [n]. */
   readonly lse?: T;
   /** By the name under which the loss declared the temperature. */
   readonly tempered: Readonly<Record<string, TemperedTensors<T>>>;
-  /** f32 [n]: the teacher's logit of the token at the position; rank (strict, 0 = best) as f32 [n]. */
+  /** f32 [n]: the teacher's logit of the token at the position, a log-probability where there is no `lse`; rank (strict, 0 = best) as f32 [n]. */
   readonly token?: { readonly logit: T; readonly rank: T };
   /** f32 [n] each. */
   readonly moments?: { readonly mean: T; readonly max: T; readonly entropy: T };
-  /** Ids chosen by the student when it wrote the position (its own top list): i64 [n,a], and the teacher's logits there, f32 [n,a]. */
+  /** Ids chosen by the student when it wrote the position (its own top list): i64 [n,a], and the teacher's logits there, f32 [n,a]; with
+   * `topLogProbs` they are log-probabilities. */
   readonly at?: { readonly ids: T; readonly logits: T };
   /** Distinct samples of the teacher: i64 [n,N] and their counts, f32 [n,N]; unused columns have id 0 and count 0. With a draw temperature
    * other than 1 also what each is worth, f32 [n,N]: its probability at temperature 1 over that in the law it was sampled from. */
@@ -57,6 +61,14 @@ export interface TeacherTensors<T> {
   readonly dense?: T;
   /** Hidden states by layer, f32 [n,D] of the teacher's width. */
   readonly hidden?: ReadonlyMap<number, T>;
+}
+
+/** A list in the short form. */
+export interface TopLogProbs<T> {
+  /** i64 [n,k], by falling probability; absent where no loss reads them. */
+  readonly ids?: T;
+  /** f32 [n,k], nats. */
+  readonly values: T;
 }
 
 export interface TopTensors<T> {

@@ -11,9 +11,15 @@ export function mergeSpecs(
     Math.max(0, ...parts.map((part) => pick(part) ?? 0));
   const any = (pick: (part: Partial<SignalSpec>) => boolean | undefined) =>
     parts.some((part) => pick(part) ?? false);
+  const asking = parts.filter((part) => Object.keys(part).length > 0);
+  const listed = parts.filter(({ topK = 0 }) => topK > 0);
+  // The short form holds no raw logits: one loss that reads them, or the teacher at a temperature, and all get the long one.
+  const logProbs = taus.length === 0 && all(asking, (part) => part.logProbs);
   return {
     topK: largest((part) => part.topK),
     topPMass: largestMass(parts),
+    omitTopIds: logProbs && all(listed, (part) => part.omitTopIds),
+    logProbs,
     lse: any((part) => part.lse),
     token: any((part) => part.token),
     moments: any((part) => part.moments),
@@ -23,6 +29,14 @@ export function mergeSpecs(
     dense: widestDense(parts),
     hiddenLayers: union(parts.map((part) => part.hiddenLayers ?? [])),
   };
+}
+
+/** Whether all of them, one at least, can do with the shorter form. */
+function all(
+  parts: readonly Partial<SignalSpec>[],
+  pick: (part: Partial<SignalSpec>) => boolean | undefined,
+): boolean {
+  return parts.length > 0 && parts.every((part) => pick(part) ?? false);
 }
 
 /** Whole lists, unless all losses with a list can do with shorter ones. */

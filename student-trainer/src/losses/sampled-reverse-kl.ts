@@ -9,6 +9,7 @@ import {
   surrogate,
 } from "./policy-gradient.js";
 import { tokenLogProbability } from "./token-log-probability.js";
+import { tokenLogProbs } from "./top-log-probs.js";
 import { bounded } from "./atoms.js";
 
 export interface SampledReverseKlOptions {
@@ -45,7 +46,7 @@ export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
   source: "on-policy distillation, Thinking Machines 2025; MiniLLM, arXiv 2306.08543",
   options,
   requires: ({ ratio }) => ({
-    signal: { token: true, lse: true },
+    signal: { token: true, lse: true, logProbs: true },
     ownLogProbs: ratio === "old",
     text: "student",
   }),
@@ -62,12 +63,8 @@ export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
     },
   },
   perToken: (ops, inputs, { scale, ratio, clip }) => {
-    const { token, lse } = inputs.teacher;
     const { own, old, advantage: known } = inputs.columns;
-    invariant(
-      token !== undefined && lse !== undefined && own !== undefined,
-      "the loss is given the teacher's probability of the token",
-    );
+    invariant(own !== undefined, "the loss is given the tokens that are the student's own");
     const logQ = tokenLogProbability(ops, inputs); // [n]
     if (ratio === "old") {
       invariant(old !== undefined && known !== undefined, "the loss has its columns");
@@ -76,7 +73,7 @@ export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
     }
     const constant = ops.stopGradient(logQ);
     const one = ops.exp(ops.sub(logQ, constant)); // 1, with the gradient of log q
-    const logP = bounded(ops, ops.sub(token.logit, lse));
+    const logP = bounded(ops, tokenLogProbs(ops, inputs.teacher));
     const advantage = ops.mul(ops.sub(logP, constant), ops.scalar(scale));
     return ops.mul(own, surrogate(ops, { ratio: one, advantage, clip: null }));
   },

@@ -17,8 +17,8 @@ export function tokenLogProbabilityBeside<T extends Tensor>(
   return ops.sub(ops.squeeze(chosen, 1), ops.logSumExp(atoms, 1));
 }
 
-/** log p of the token at the position; needs the signal's `token` and `lse`. */
+/** log p of the token at the position; needs the signal's `token`, and `lse` unless it holds log-probabilities. */
 export function teacherLogProbability({ signal, row }: MinibatchPosition): number {
   const logits = signalPart(signal?.tokenLogit, "the teacher's logit of the token");
-  return logits[row]! - signalPart(signal?.lse, "lse")[row]!;
+  return signal?.logProbs ? logits[row]! : logits[row]! - signalPart(signal?.lse, "lse")[row]!;
 }

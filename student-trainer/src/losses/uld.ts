@@ -2,6 +2,7 @@ import { invariant } from "@tandem/shared/errors/invariant.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
 import type { LossDefinition } from "./loss-definition.js";
+import { topLogProbs } from "./top-log-probs.js";
 
 const options = z.strictObject({
   topK: z
@@ -20,18 +21,19 @@ export const uld: LossDefinition<z.output<typeof options>> = {
   summary: "L1 distance of the sorted laws",
   source: "ULD, arXiv 2402.12030",
   options,
-  requires: ({ dense, topK }) => ({ signal: dense ? { dense: "f32" } : { topK } }),
+  requires: ({ dense, topK }) => ({
+    signal: dense ? { dense: "f32" } : { topK, logProbs: true, omitTopIds: true },
+  }),
   perToken: (ops, { logits, teacher }, { dense, topK }) => {
     if (dense) {
       invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
       const sorted = (x: typeof logits) => ops.topK(ops.softmax(x, 1), x.shape[1] as number, 1);
       return distance(ops, sorted(logits).values, sorted(teacher.dense).values);
     }
-    const { top } = teacher;
-    invariant(top !== undefined, "a sorted distance is given the teacher's top list");
+    const logP = topLogProbs(ops, teacher).values;
     // Another loss may have asked for a longer list.
-    const k = Math.min(topK, top.ids.shape[1] as number);
-    const p = ops.slice(ops.exp(ops.sub(top.logits, ops.unsqueeze(top.lse, 1))), 1, 0, k); // [n,k]
+    const k = Math.min(topK, logP.shape[1] as number);
+    const p = ops.slice(ops.exp(logP), 1, 0, k); // [n,k]
     const largest = ops.topK(logits, k, 1).values; // [n,k]
     const q = ops.exp(ops.sub(largest, ops.unsqueeze(ops.logSumExp(logits, 1), 1)));
     const left = (law: typeof p) => ops.sub(ops.scalar(1), ops.reduceSum(law, { axes: [1] })); // [n]

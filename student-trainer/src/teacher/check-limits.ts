@@ -80,6 +80,7 @@ function partsOf(requirement: TeacherRequirement): readonly string[] {
     at: studentTopK > 0,
     moments: spec.moments,
     draws: spec.draws > 0,
+    log_probs: spec.logProbs || spec.omitTopIds,
     draw_weights: spec.draws > 0 && spec.drawTemperature !== 1,
     dense: spec.dense !== "none",
     hidden: spec.hiddenLayers.length > 0,

@@ -21,6 +21,8 @@ export function toWireSpec(
   return {
     topK: spec.topK,
     topPMass: spec.topPMass,
+    omitTopIds: spec.omitTopIds,
+    logProbs: spec.logProbs,
     lse: spec.lse,
     token: spec.token,
     moments: spec.moments,

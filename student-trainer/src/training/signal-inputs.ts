@@ -71,9 +71,11 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
       ? topInputs(Math.min(spec.topK, acrossTokenizers?.vocabulary ?? vocabulary), {
           across: acrossTokenizers !== undefined,
           ragged: spec.topPMass < 1,
+          short: spec.logProbs,
+          withoutIds: spec.omitTopIds,
         })
       : []),
-    ...(spec.topK > 0 || spec.lse ? [scalarPart("lse", "lse")] : []),
+    ...((spec.topK > 0 || spec.lse) && !spec.logProbs ? [scalarPart("lse", "lse")] : []),
     ...slots.flatMap((slot) => temperatureInputs(slot, spec.topK > 0)),
     ...(spec.token
       ? [scalarPart("token.logit", "tokenLogit"), scalarPart("token.rank", "rank")]
@@ -99,16 +101,28 @@ interface ListShape {
   readonly across: boolean;
   /** Lists may be shorter than k. */
   readonly ragged: boolean;
+  /** Log-probabilities without a tail. */
+  readonly short: boolean;
+  readonly withoutIds: boolean;
 }
 
-function topInputs(k: number, { across, ragged }: ListShape): readonly SignalInput[] {
+function topInputs(
+  k: number,
+  { across, ragged, short, withoutIds }: ListShape,
+): readonly SignalInput[] {
   /** The row's entries of an array beside the list's ids. */
   const entries = <A extends Float32Array | Uint32Array>(
     { signal, row }: SignalRow,
     pick: (signal: TeacherSignal) => A | undefined,
   ): A => {
-    const fits = signal.topK === k && (ragged || signal.topOffsets === undefined);
-    const source = part(fits ? pick(signal) : undefined, `a top list of ${k}`);
+    const fits =
+      signal.topK === k &&
+      (ragged || signal.topOffsets === undefined) &&
+      short === (signal.logProbs ?? false);
+    const source = part(
+      fits ? pick(signal) : undefined,
+      `a top list of ${k} ${short ? "log-probabilities" : "logits"}`,
+    );
     return source.subarray(listStart(signal, row), listStart(signal, row + 1)) as A;
   };
   const own = (source: SignalRow): Uint32Array => entries(source, ({ topIds }) => topIds);
@@ -132,7 +146,7 @@ function topInputs(k: number, { across, ragged }: ListShape): readonly SignalInp
         .set(across ? own(source).map((id) => (id === UNMATCHED ? 0 : id)) : own(source), at),
   };
   const logits: FloatInput = {
-    name: "top.logits",
+    name: short ? "top.logProbs" : "top.logits",
     dtype: "f32",
     width: k,
     filler: 0,
@@ -150,6 +164,7 @@ function topInputs(k: number, { across, ragged }: ListShape): readonly SignalInp
     fill: (target, at, source) =>
       own(source).forEach((id, place) => (target[at + place] = id === UNMATCHED ? 0 : 1)),
   };
+  if (short) return [...(withoutIds ? [] : [ids]), logits];
   return [
     ids,
     ...(ragged ? [used] : []),

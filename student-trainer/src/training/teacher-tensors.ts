@@ -40,7 +40,13 @@ function tensorsOf<T>(
       ...(has(`logTailAt.${slot}`) && { logTail: need(`logTailAt.${slot}`) }),
     })),
     ...(has("lse") && { lse: need("lse") }),
-    ...(has("top.ids") && {
+    ...(has("top.logProbs") && {
+      topLogProbs: {
+        ...(has("top.ids") && { ids: need("top.ids") }),
+        values: need("top.logProbs"),
+      },
+    }),
+    ...(has("top.logits") && {
       top: {
         ids: need("top.ids"),
         logits: need("top.logits"),

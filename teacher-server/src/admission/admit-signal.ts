@@ -32,10 +32,13 @@ export function admitSignal(
   assertTauCount(raw.taus.length, `${path}.taus`, limits);
   assertTaus(raw.taus, `${path}.taus`);
   const dense = denseOf(raw, path);
+  assertForm(raw, path);
   assertHiddenLayers(raw.hiddenLayers, `${path}.hidden_layers`, limits);
   const spec: SignalSpec = {
     topK: raw.topK,
     topPMass,
+    omitTopIds: raw.omitTopIds,
+    logProbs: raw.logProbs,
     lse: raw.lse,
     token: raw.token,
     moments: raw.moments,
@@ -110,6 +113,32 @@ function topPMassOf({ topK, topPMass }: RawSignalSpec, path: string): number {
     `${field} is ${topPMass}, but ${path}.top_k is 0; set it to the length of the longest list`,
     { field },
   );
+}
+
+/** @throws TandemError INVALID_ARGUMENT for log-probabilities beside parts that are raw, and for a list without ids where there is no list. */
+function assertForm(raw: RawSignalSpec, path: string): void {
+  const rawParts = {
+    moments: raw.moments,
+    taus: raw.taus.length > 0,
+    dense: raw.dense !== "DENSE_TYPE_UNSPECIFIED",
+  };
+  const beside = Object.entries(rawParts).find(([, asked]) => asked)?.[0];
+  if (raw.logProbs && beside !== undefined) {
+    const field = `${path}.log_probs`;
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field} is set beside ${path}.${beside}, which speaks of raw logits; leave out one of them`,
+      { field },
+    );
+  }
+  if (raw.omitTopIds && raw.topK === 0) {
+    const field = `${path}.omit_top_ids`;
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field} is set, but ${path}.top_k is 0: there are no ids to leave out; set top_k`,
+      { field },
+    );
+  }
 }
 
 function denseOf(raw: RawSignalSpec, path: string): SignalSpec["dense"] {

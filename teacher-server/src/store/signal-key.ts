@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { ValidScoreItem } from "../admission/admit-score.js";
 
 /** Changes whenever equal requests may get other answers from the same weights, or what is stored is written differently. */
-const KEY_FORMAT = "tandem-signal-2";
+const KEY_FORMAT = "tandem-signal-3";
 
 /** What answers depend on beside the request. */
 export interface TeacherIdentity {
@@ -29,6 +29,8 @@ export function signalKey(teacher: TeacherIdentity, item: ValidScoreItem): Buffe
     rows,
     spec.topK,
     spec.topPMass,
+    spec.omitTopIds,
+    spec.logProbs,
     spec.lse,
     spec.token,
     spec.moments,

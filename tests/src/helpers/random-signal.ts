@@ -11,12 +11,20 @@ export interface SignalShape {
   readonly scale: number;
   /** Lists of 1 to k ids, a length for each row. */
   readonly ragged?: boolean;
+  /** Log-probabilities; laws have no lse and no tail then. */
+  readonly logProbs?: boolean;
+  readonly withoutIds?: boolean;
   readonly parts: {
     readonly [part in "law" | "token" | "at" | "moments" | "draws" | "dense" | "hidden"]: boolean;
   } & {
     /** Beside draws. */
     readonly weights?: boolean;
   };
+}
+
+function withoutIds<L extends { topIds?: Uint32Array }>(lists: L, shape: SignalShape): L {
+  if (shape.withoutIds) delete lists.topIds;
+  return lists;
 }
 
 /** A signal of random numbers in the right shapes (small deterministic generator: mulberry32). */
@@ -40,14 +48,16 @@ export function randomSignal(shape: SignalShape): TeacherSignal {
     ids: topIds(random, n, k, vocabSize),
     logits: fallingRows(floats(n * k), k),
   };
+  const lists = { topIds: whole.ids, topLogits: whole.logits };
   return {
     from: 1 + Math.floor(random() * 4000),
     count: n,
     topK: k,
     tauCount,
-    ...(k > 0 && shape.ragged !== true && { topIds: whole.ids, topLogits: whole.logits }),
-    ...(k > 0 && shape.ragged === true && cutRows(random, whole, k)),
-    ...(parts.law && { lse: floats(n), logTail: floats(n).fill(-Infinity, 0, 1) }),
+    ...(shape.logProbs && { logProbs: true }),
+    ...(k > 0 && withoutIds(shape.ragged ? cutRows(random, whole, k) : lists, shape)),
+    ...(parts.law &&
+      !shape.logProbs && { lse: floats(n), logTail: floats(n).fill(-Infinity, 0, 1) }),
     ...(tauCount > 0 && {
       taus: sharedOrNot(random, floats(n * tauCount), tauCount),
       lseAt: floats(n * tauCount),

@@ -46,10 +46,14 @@ export function signalOfLogits(
   const tail = (u: readonly number[], tau: number, at: number): number =>
     logSumExp(u.filter((_, id) => !top[at]!.includes(id)).map((x) => x / tau)) -
     logSumExp(u.map((x) => x / tau));
+  const { logProbs } = spec;
+  // what the short form takes from each logit of a law
+  const normaliser = (u: readonly number[]): number => (logProbs ? logSumExp(u) : 0);
   const signal: TeacherSignal = {
     from: 1,
     count: rows,
     topK: k,
+    ...(logProbs && { logProbs }),
     tauCount: tauCount(requirement),
     ...(k > 0 &&
       spec.topPMass < 1 && {
@@ -58,18 +62,18 @@ export function signalOfLogits(
         ),
       }),
     ...(k > 0 && {
-      topIds: Uint32Array.from(top.flat()),
-      topLogits: f32(laws.flatMap((u, at) => top[at]!.map((id) => u[id]!))),
-      logTail: each((u, at) => tail(u, 1, at)),
+      ...(!spec.omitTopIds && { topIds: Uint32Array.from(top.flat()) }),
+      topLogits: f32(laws.flatMap((u, at) => top[at]!.map((id) => u[id]! - normaliser(u)))),
+      ...(!logProbs && { logTail: each((u, at) => tail(u, 1, at)) }),
     }),
-    ...((k > 0 || spec.lse) && { lse: each(logSumExp) }),
+    ...((k > 0 || spec.lse) && !logProbs && { lse: each(logSumExp) }),
     ...(tauCount(requirement) > 0 && {
       taus: everyTau((_, tau) => tau),
       lseAt: everyTau((u, tau) => logSumExp(u.map((x) => x / tau))),
       ...(k > 0 && { logTailAt: everyTau(tail) }),
     }),
     ...(spec.token && {
-      tokenLogit: each((u, at) => u[targets[at]!]!),
+      tokenLogit: each((u, at) => u[targets[at]!]! - normaliser(u)),
       rank: Uint32Array.from(laws, (u, at) => u.filter((x) => x > u[targets[at]!]!).length),
     }),
     ...(spec.moments && {
@@ -79,7 +83,12 @@ export function signalOfLogits(
     }),
     ...(a > 0 && {
       atOffsets: Uint32Array.from({ length: rows + 1 }, (_, at) => at * a),
-      atLogits: f32(atIds.map((id, at) => laws[Math.floor(at / a)]![id]!)),
+      atLogits: f32(
+        atIds.map((id, at) => {
+          const law = laws[Math.floor(at / a)]!;
+          return law[id]! - normaliser(law);
+        }),
+      ),
     }),
     ...(known.draws && spec.draws > 0 && drawParts(known.draws)),
     ...(known.draws &&

@@ -45,6 +45,7 @@ export function decodeCompact(frame: Uint8Array): DecodedFrame {
   const vocabSize = reader.varint("header");
   if (vocabSize >= 2 ** MAX_ID_BITS) damaged(`its vocabulary has ${vocabSize} ids`);
   const shape = { parts: readParts(reader, named), vocabSize };
+  if (has(shape, "logProbs")) signal.logProbs = true;
   readLists(reader, signal, shape);
   readLaws(reader, signal, shape);
   readMoments(reader, signal, shape);
@@ -95,10 +96,13 @@ function has(shape: Shape, part: keyof typeof PART_BITS): boolean {
 function readLists(reader: FrameReader, signal: MutableSignal, shape: Shape): void {
   const { count, topK } = signal;
   if (topK > 0 !== has(shape, "top")) damaged(`k = ${topK} does not fit its parts`);
+  const withoutIds = has(shape, "withoutIds");
+  if (topK === 0 && withoutIds) damaged("it leaves out ids of lists that it does not have");
   if (topK === 0) return;
-  const lists = readTop(reader, { rows: count, topK, vocabSize: shape.vocabSize });
+  const { vocabSize } = shape;
+  const lists = readTop(reader, { rows: count, topK, vocabSize, withoutIds });
   if (lists.offsets !== undefined) signal.topOffsets = lists.offsets;
-  signal.topIds = lists.ids;
+  if (lists.ids !== undefined) signal.topIds = lists.ids;
   signal.topLogits = lists.logits;
 }
 

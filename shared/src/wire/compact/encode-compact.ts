@@ -30,7 +30,7 @@ export interface CompactOptions {
 
 /** The array by whose presence a part is known. */
 const KEY_OF_PART = {
-  top: "topIds",
+  top: "topLogits",
   lse: "lse",
   logTail: "logTail",
   taus: "taus",
@@ -46,7 +46,8 @@ const KEY_OF_PART = {
   dense: "dense",
   hidden: "hidden",
   drawWeights: "drawWeights",
-} as const satisfies Record<keyof typeof PART_BITS, keyof TeacherSignal>;
+  logProbs: "logProbs",
+} as const satisfies Partial<Record<keyof typeof PART_BITS, keyof TeacherSignal>>;
 
 /** One writer for all frames of the process: its buffer keeps the size that the largest frame needed. */
 const writer = new FrameWriter();
@@ -70,10 +71,10 @@ export function encodeCompact(signal: TeacherSignal, options: CompactOptions): B
   writer.length = 0;
   writeHeader(signal, options.vocabSize);
   const { topK, topOffsets, topIds, topLogits } = signal;
-  if (topIds !== undefined && topLogits !== undefined) {
+  if (topLogits !== undefined) {
     writeTop(writer, { topK, offsets: topOffsets, ids: topIds, logits: topLogits }, options);
   }
-  writeLaws(signal);
+  writeLaws(signal, options);
   writeRagged(signal, options);
   if (writer.length > MAX_FRAME_BYTES) {
     throw new TandemError(
@@ -94,22 +95,23 @@ function writeHeader(signal: TeacherSignal, vocabSize: number): void {
   writer.u16((parts & (FURTHER_PARTS - 1)) | (further === 0 ? 0 : FURTHER_PARTS));
   writer.varint(signal.from);
   writer.varint(signal.count);
-  writer.varint(signal.topIds === undefined ? 0 : signal.topK);
+  writer.varint(signal.topLogits === undefined ? 0 : signal.topK);
   writer.varint(signal.taus === undefined ? 0 : signal.tauCount);
   writer.varint(vocabSize);
   if (further !== 0) writer.varint(further);
 }
 
-const PART_NAMES = Object.keys(PART_BITS) as (keyof typeof PART_BITS)[];
+const PART_NAMES = Object.keys(KEY_OF_PART) as (keyof typeof KEY_OF_PART)[];
 
 function partsOf(signal: TeacherSignal): number {
   let bits = 0;
   for (const name of PART_NAMES)
     if (signal[KEY_OF_PART[name]] !== undefined) bits |= PART_BITS[name];
-  return bits;
+  const withoutIds = signal.topLogits !== undefined && signal.topIds === undefined;
+  return withoutIds ? bits | PART_BITS.withoutIds : bits;
 }
 
-function writeLaws(signal: TeacherSignal): void {
+function writeLaws(signal: TeacherSignal, { maxLogitError }: CompactOptions): void {
   const { lse, logTail, taus, lseAt, logTailAt, tokenLogit, rank } = signal;
   if (lse !== undefined) writer.array(lse);
   if (logTail !== undefined) writer.array(logTail);
@@ -117,7 +119,9 @@ function writeLaws(signal: TeacherSignal): void {
   if (lseAt !== undefined) writer.array(lseAt);
   if (logTailAt !== undefined) writer.array(logTailAt);
   if (rank !== undefined) writer.varints(rank);
-  if (tokenLogit !== undefined) writeTokenLogits(writer, tokenLogit, signal);
+  if (tokenLogit !== undefined) {
+    writeTokenLogits(writer, tokenLogit, { ...signal, maxLogitError });
+  }
 }
 
 /** Temperatures that are the same in every row are written once, if lseAt follows: its size vouches for the array a reader makes. */

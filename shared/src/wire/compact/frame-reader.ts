@@ -66,6 +66,13 @@ export class FrameReader {
     return value;
   }
 
+  i32(part: string): number {
+    this.need(4, part);
+    const value = this.view.getInt32(this.position, true);
+    this.position += 4;
+    return value;
+  }
+
   f32Array(count: number, part: string): Float32Array {
     this.need(4 * count, part);
     const start = this.position;

@@ -2,6 +2,7 @@ import { readOffsets } from "./at-codec.js";
 import { damaged, type FrameReader } from "./frame-reader.js";
 import { idBits, readIds } from "./id-codec.js";
 import { GAP_GROUP, LISTS_RAGGED, LISTS_WHOLE, LOGITS_EXACT, LOGITS_QUANTISED } from "./layout.js";
+import { readStep } from "./grid-codec.js";
 import { readGapBlocks } from "./read-gaps.js";
 import { listOffsets, type TopLists } from "./top-lists.js";
 
@@ -13,20 +14,24 @@ export interface TopShape {
   readonly topK: number;
   /** V: ids are below. */
   readonly vocabSize: number;
+  readonly withoutIds: boolean;
 }
 
 /** Reads the top lists of a frame. */
-export function readTop(reader: FrameReader, { rows, topK, vocabSize }: TopShape): TopLists {
+export function readTop(
+  reader: FrameReader,
+  { rows, topK, vocabSize, withoutIds }: TopShape,
+): TopLists {
   const kind = reader.u8(PART);
   if (kind !== LISTS_WHOLE && kind !== LISTS_RAGGED) damaged(`${PART} have the kind ${kind}`);
   const offsets = kind === LISTS_RAGGED ? readLengths(reader, rows, topK) : undefined;
   const total = offsets === undefined ? rows * topK : (offsets[rows] as number);
   const mode = reader.u8(PART);
   if (mode !== LOGITS_EXACT && mode !== LOGITS_QUANTISED) damaged(`${PART} have the mode ${mode}`);
-  const step = mode === LOGITS_EXACT ? 0 : readStep(reader);
+  const step = mode === LOGITS_EXACT ? 0 : readStep(reader, PART);
   const widths = mode === LOGITS_EXACT ? EMPTY : reader.nibbles(Math.ceil(topK / GAP_GROUP), PART);
-  reader.need((total * idBits(vocabSize)) / 8, PART);
-  const ids = readIds(reader, total, vocabSize);
+  reader.need((total * (withoutIds ? 1 : idBits(vocabSize))) / 8, PART); // a gap has at least one bit
+  const ids = withoutIds ? undefined : readIds(reader, total, vocabSize);
   if (mode === LOGITS_EXACT) return { topK, offsets, ids, logits: reader.f32Array(total, PART) };
   const maxima = reader.f32Array(rows, PART);
   const starts = offsets ?? listOffsets(rows, topK);
@@ -43,10 +48,4 @@ function readLengths(reader: FrameReader, rows: number, topK: number): Uint32Arr
     if (length < 1 || length > topK) damaged(`${PART} of up to ${topK} ids have one of ${length}`);
   }
   return offsets;
-}
-
-function readStep(reader: FrameReader): number {
-  const step = reader.f32(PART);
-  reader.f32(PART); // the error bound, for people and programs that want to know it
-  return step > 0 && step < Infinity ? step : damaged(`${PART} have the step ${step}`);
 }

@@ -1,12 +1,25 @@
 import type { TeacherSignal } from "../teacher-signal.js";
 import { damaged, type FrameReader } from "./frame-reader.js";
 import type { FrameWriter } from "./frame-writer.js";
-import { TOKENS_ALL, TOKENS_BELOW_BEST } from "./layout.js";
+import { gridOf, readGrid, readStep, writeGrid, writeStep } from "./grid-codec.js";
+import { TOKENS_ALL, TOKENS_BELOW_BEST, TOKENS_ON_GRID } from "./layout.js";
 
 type Known = Pick<TeacherSignal, "count" | "topK" | "topOffsets" | "topLogits" | "rank">;
 
-/** Token logits, behind top lists and ranks: a token of rank 0 has the logit that its row's list begins with, which is not sent twice. */
-export function writeTokenLogits(writer: FrameWriter, logits: Float32Array, known: Known): void {
+interface Writing extends Known, Pick<TeacherSignal, "logProbs"> {
+  readonly maxLogitError: number;
+}
+
+/** Token logits, behind top lists and ranks: a token of rank 0 has the logit that its row's list begins with, which is not sent twice.
+ * Log-probabilities are known within the error of all others: nothing is subtracted from them any more. */
+export function writeTokenLogits(writer: FrameWriter, logits: Float32Array, known: Writing): void {
+  const grid = known.logProbs ? gridOf(logits, known.maxLogitError) : undefined;
+  if (grid !== undefined) {
+    writer.u8(TOKENS_ON_GRID);
+    writeStep(writer, grid.step, known.maxLogitError);
+    writeGrid(writer, logits, grid);
+    return;
+  }
   if (!areFirstWhereBest(logits, known)) {
     writer.u8(TOKENS_ALL);
     writer.array(logits);
@@ -37,6 +50,13 @@ export function readTokenLogits(reader: FrameReader, known: Known): Float32Array
   const { count, rank, topK, topOffsets, topLogits } = known;
   const kind = reader.u8(part);
   if (kind === TOKENS_ALL) return reader.f32Array(count, part);
+  if (kind === TOKENS_ON_GRID) {
+    const step = readStep(reader, part);
+    reader.need(count / 8, part); // a value has at least one bit
+    const logits = new Float32Array(count);
+    readGrid(reader, logits, { step, part });
+    return logits;
+  }
   if (kind !== TOKENS_BELOW_BEST || rank === undefined || topLogits === undefined) {
     return damaged(`${part} have the kind ${kind}`);
   }

@@ -5,7 +5,7 @@ export interface TopLists {
   /** u32 [n+1]: row r's list is [offsets[r], offsets[r+1]), of 1 to k entries. Undefined: every list has k. */
   readonly offsets: Uint32Array | undefined;
   /** One row after the other, by falling logit. */
-  readonly ids: Uint32Array;
+  readonly ids: Uint32Array | undefined;
   readonly logits: Float32Array;
 }
 

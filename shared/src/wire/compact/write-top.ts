@@ -1,4 +1,5 @@
 import type { FrameWriter } from "./frame-writer.js";
+import { writeStep } from "./grid-codec.js";
 import { LISTS_RAGGED, LISTS_WHOLE, LOGITS_EXACT, LOGITS_QUANTISED } from "./layout.js";
 import { writeIds } from "./id-codec.js";
 import { stepFor } from "./quantise.js";
@@ -15,9 +16,9 @@ export interface TopOptions {
  * distances take half a byte. Logits that cannot be quantised within the bound (0, infinities, magnitudes where f32 itself is
  * coarser) go as f32. */
 export function writeTop(writer: FrameWriter, lists: TopLists, options: TopOptions): void {
-  const { topK, ids, logits } = lists;
+  const { topK, ids = NO_IDS, logits } = lists;
   writeLengths(writer, lists);
-  const offsets = lists.offsets ?? listOffsets(ids.length / topK, topK);
+  const offsets = lists.offsets ?? listOffsets(logits.length / topK, topK);
   const { maxLogitError } = options;
   const step = maxLogitError > 0 ? stepFor(maxLogitError, magnitudeOf(logits, offsets)) : undefined;
   const gaps = step === undefined ? undefined : quantiseLists(logits, offsets, { topK, step });
@@ -28,8 +29,7 @@ export function writeTop(writer: FrameWriter, lists: TopLists, options: TopOptio
     return;
   }
   writer.u8(LOGITS_QUANTISED);
-  writer.f32(step);
-  writer.f32(maxLogitError);
+  writeStep(writer, step, maxLogitError);
   writer.nibbles(gaps.widths);
   writeIds(writer, ids, options.vocabSize);
   for (let row = 0; row + 1 < offsets.length; row++) {
@@ -37,6 +37,8 @@ export function writeTop(writer: FrameWriter, lists: TopLists, options: TopOptio
   }
   writeGapBlocks(writer, gaps);
 }
+
+const NO_IDS = new Uint32Array(0);
 
 function writeLengths(writer: FrameWriter, { offsets }: TopLists): void {
   writer.u8(offsets === undefined ? LISTS_WHOLE : LISTS_RAGGED);

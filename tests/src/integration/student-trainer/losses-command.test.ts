@@ -10,7 +10,7 @@ describe("student-trainer losses", () => {
     for (const { name } of listLosses()) assert.match(stdout, new RegExp(`^${name} `, "m"));
     // 64 ids and logits of 8 bytes, lse and tail.
     assert.match(stdout, /^forward-kl +top 64 with tail +520 +KL\(p‖q\)$/m);
-    assert.match(stdout, /^sampled-reverse-kl +token logit and rank, lse +12 /m);
+    assert.match(stdout, /^sampled-reverse-kl +token log-probability and rank +8 /m);
   });
 
   it("shows the options of one, with defaults", async () => {

@@ -110,7 +110,10 @@ describe("what a loss asks for", () => {
     ];
     assert.deepEqual(of("cross-entropy"), ["nothing", 0]);
     assert.deepEqual(of("dtkd"), ["all V logits", 4000]);
-    assert.deepEqual(of("dpkd"), ["top 1 with tail, logits at the student's best 1", 28]);
+    assert.deepEqual(of("dpkd"), [
+      "top 1 as log-probabilities, logits at the student's best 1",
+      20,
+    ]);
     const { spec } = lossRequirement("reverse-kl", { topK: 8, temperature: 2 });
     assert.deepEqual([spec.topK, spec.taus], [8, [2]]);
   });

@@ -41,7 +41,7 @@ describe("examples/methods", () => {
     // Eight ids and logits, normaliser and tail; 18 float32; logit, rank and normaliser; two float16 states of 128 for each of three layers.
     assert.equal(bytes("skd"), 8 * 8 + 8);
     assert.equal(bytes("dtkd"), 18 * 4);
-    assert.equal(bytes("on-policy-distillation"), 12);
+    assert.equal(bytes("on-policy-distillation"), 8);
     assert.equal(bytes("sft"), 0);
     // Layers 2, 4, 6 and 4, 5, 6: four different ones.
     assert.equal(bytes("kd-nas"), 4 * 128 * 2);

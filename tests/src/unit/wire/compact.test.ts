@@ -21,6 +21,8 @@ const ALL = {
   hidden: true,
 };
 
+const NONE = Object.fromEntries(Object.keys(ALL).map((part) => [part, false])) as typeof ALL;
+
 const shapes = fc.record({
   seed: fc.integer(),
   count: fc.integer({ min: 0, max: 20 }),
@@ -30,6 +32,8 @@ const shapes = fc.record({
   vocabSize: fc.constantFrom(64, 65, 151, 65_536, 200_000),
   scale: fc.constantFrom(0, 0.001, 1, 30, 3000),
   ragged: fc.boolean(),
+  logProbs: fc.boolean(),
+  withoutIds: fc.boolean(),
   parts: fc.record({
     law: fc.boolean(),
     token: fc.boolean(),
@@ -42,12 +46,13 @@ const shapes = fc.record({
   }),
 });
 
-/** Everything but the quantised logits comes back as it was; those within the bound. */
+/** Everything but the quantised logits comes back as it was; those within the bound. Tokens are quantised as log-probabilities only. */
 function assertSame(actual: TeacherSignal, expected: TeacherSignal, maxLogitError: number): void {
   assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort());
   for (const [key, value] of Object.entries(expected)) {
     const got = actual[key as keyof TeacherSignal];
-    if (key !== "topLogits" && key !== "atLogits") {
+    const quantised = ["topLogits", "atLogits", ...(expected.logProbs ? ["tokenLogit"] : [])];
+    if (!quantised.includes(key)) {
       assert.deepEqual(got, value, key);
       continue;
     }
@@ -60,7 +65,13 @@ function assertSame(actual: TeacherSignal, expected: TeacherSignal, maxLogitErro
 
 describe("the compact frame", () => {
   it("gives a row the same bits whatever rows travel with it", () => {
-    for (const scale of [0.001, 1, 30, 200]) {
+    for (const [scale, logProbs] of [
+      [0.001, false],
+      [1, false],
+      [1, true],
+      [30, false],
+      [200, true],
+    ] as const) {
       const signal = randomSignal({
         seed: 5,
         count: 12,
@@ -68,6 +79,7 @@ describe("the compact frame", () => {
         tauCount: 0,
         vocabSize: 151,
         scale,
+        logProbs,
         parts: ALL,
       });
       for (const maxLogitError of [0.002, 0.01, 0.5]) {
@@ -81,9 +93,10 @@ describe("the compact frame", () => {
           [7, 12],
         ] as const) {
           const part = decode(sliceSignal(signal, start, end));
-          const { topLogits, atLogits } = sliceSignal(whole, start, end);
+          const { topLogits, atLogits, tokenLogit } = sliceSignal(whole, start, end);
           assert.deepEqual(part.topLogits, topLogits, `top ${start} ${scale} ${maxLogitError}`);
           assert.deepEqual(part.atLogits, atLogits, `at ${start} ${scale} ${maxLogitError}`);
+          assert.deepEqual(part.tokenLogit, tokenLogit, `token ${start} ${scale}`);
         }
       }
     }
@@ -172,6 +185,26 @@ describe("the compact frame", () => {
     assert.equal(sizeOf([0, 1], [4, 1]), none);
   });
 
+  it("takes a fraction of the bytes for log-probabilities of tokens and of the student's own ids", () => {
+    const count = 64;
+    const parts = { ...NONE, token: true, at: true };
+    const short = randomSignal({ ...BASE, count, topK: 0, tauCount: 0, parts, logProbs: true });
+    const ones = Uint32Array.from({ length: count + 1 }, (_, row) => row);
+    const { tokenLogit, atLogits } = short;
+    const own = {
+      rank: new Uint32Array(count),
+      atOffsets: ones,
+      atLogits: atLogits!.slice(0, count),
+    };
+    const options = { vocabSize: 500, maxLogitError: 0.01, denseType: "f32" } as const;
+    const frame = encodeCompact({ ...short, ...own, tokenLogit: tokenLogit! }, options);
+    // ranks and list lengths take a byte each; logits of ±15 in steps of 0.02 take 11 bits each
+    assert.ok(frame.length <= count * (1 + 1 + 2 * 1.375) + 50, `${frame.length} bytes`);
+    const raw = { ...own, from: 1, count, topK: 0, tauCount: 0, tokenLogit: tokenLogit! };
+    // where tokens are exact: four bytes each
+    assert.ok(encodeCompact(raw, options).length > frame.length + 2 * count);
+  });
+
   it("rounds dense rows to f16 on request", () => {
     const dense = Float32Array.from([1.0001, -3, 65504, 0]);
     const frame = encodeCompact(
@@ -188,6 +221,7 @@ describe("the compact frame", () => {
     const bad: TeacherSignal[] = [
       { ...base, lse: new Float32Array(3) },
       { ...base, topIds: new Uint32Array(2) },
+      { ...base, topLogits: new Float32Array(3) },
       { ...base, dense: new Float32Array(6) },
       { ...base, atOffsets: Uint32Array.from([0, 2, 1]), atLogits: new Float32Array(1) },
       { ...base, topIds: new Uint32Array(2).fill(4), topLogits: new Float32Array(2) },
@@ -304,7 +338,7 @@ describe("damaged compact frames", () => {
         [[1], huge, huge],
         [huge, [1], [1]],
       ]) {
-        const header = [0x54, 0x53, 0x46, 2, bits & 255, bits >> 8, 1, ...n!, ...k!, ...j!, 50];
+        const header = [0x54, 0x53, 0x46, 3, bits & 255, bits >> 8, 1, ...n!, ...k!, ...j!, 50];
         const body = [0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         const forged = withChecksum(Buffer.from([...header, ...body, 0, 0, 0, 0]));
         assert.throws(() => decodeCompact(forged), isError("DATA_LOSS"));

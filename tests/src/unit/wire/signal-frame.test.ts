@@ -115,7 +115,10 @@ describe("signal frames", () => {
     const big = Buffer.alloc(4 * 36, 0xff);
     const bad: [string, object][] = [
       ["topIds", { topIds: short(plain!.topIds) }],
-      ["topIds", { topIds: Buffer.alloc(0) }],
+      [
+        "topLogits",
+        { topLogits: Buffer.alloc(0), topIds: Buffer.alloc(0), topOffsets: Buffer.alloc(0) },
+      ],
       ["top_ids", { topIds: big }],
       ["lse", { lse: Buffer.concat([plain!.lse, Buffer.alloc(4)]) }],
       ["rank", { rank: short(plain!.rank) }],

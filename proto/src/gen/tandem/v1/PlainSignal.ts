@@ -14,6 +14,7 @@ export interface PlainSignal {
   'tauCount'?: (number);
   /**
    * u32 [n,k]: ids by falling logit, equal logits by rising id. With `top_p_mass`: [m] in top_ids and top_logits, see top_offsets.
+   * Empty with `omit_top_ids`.
    */
   'topIds'?: (Buffer | Uint8Array | string);
   /**
@@ -85,6 +86,10 @@ export interface PlainSignal {
    * f32 for each drawn id: its probability at temperature 1 over that in the law it was sampled from.
    */
   'drawWeights'?: (Buffer | Uint8Array | string);
+  /**
+   * What was asked for: top_logits, at_logits and token_logit are u - lse.
+   */
+  'logProbs'?: (boolean);
 }
 
 /**
@@ -98,6 +103,7 @@ export interface PlainSignal__Output {
   'tauCount': (number);
   /**
    * u32 [n,k]: ids by falling logit, equal logits by rising id. With `top_p_mass`: [m] in top_ids and top_logits, see top_offsets.
+   * Empty with `omit_top_ids`.
    */
   'topIds': (Buffer);
   /**
@@ -169,4 +175,8 @@ export interface PlainSignal__Output {
    * f32 for each drawn id: its probability at temperature 1 over that in the law it was sampled from.
    */
   'drawWeights': (Buffer);
+  /**
+   * What was asked for: top_logits, at_logits and token_logit are u - lse.
+   */
+  'logProbs': (boolean);
 }

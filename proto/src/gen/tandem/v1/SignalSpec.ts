@@ -43,7 +43,8 @@ export interface SignalSpec {
   'hiddenLayers'?: (number)[];
   'encoding'?: (_tandem_v1_Encoding);
   /**
-   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, in nats. 0 = exact (float32). Default 0.01.
+   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, and with `log_probs` in token_logit, in nats. 0 = exact
+   * (float32). Default 0.01.
    */
   'maxLogitError'?: (number | string);
   /**
@@ -55,6 +56,15 @@ export interface SignalSpec {
    * Temperature (> 0) of the law that `draws` are sampled from, softmax(u / temperature). Given and not 1: brings draw_weights. Default 1.
    */
   'drawTemperature'?: (number | string);
+  /**
+   * top_logits, at_logits and token_logit are log-probabilities at temperature 1, u - lse; neither lse nor log_tail is sent. For losses that read a
+   * few probabilities. Not with moments, temperatures or dense.
+   */
+  'logProbs'?: (boolean);
+  /**
+   * The top list comes without top_ids, with top_k > 0: for losses on sorted probabilities.
+   */
+  'omitTopIds'?: (boolean);
   '_maxLogitError'?: "maxLogitError";
   '_drawTemperature'?: "drawTemperature";
 }
@@ -99,7 +109,8 @@ export interface SignalSpec__Output {
   'hiddenLayers': (number)[];
   'encoding': (_tandem_v1_Encoding__Output);
   /**
-   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, in nats. 0 = exact (float32). Default 0.01.
+   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, and with `log_probs` in token_logit, in nats. 0 = exact
+   * (float32). Default 0.01.
    */
   'maxLogitError'?: (number);
   /**
@@ -111,6 +122,15 @@ export interface SignalSpec__Output {
    * Temperature (> 0) of the law that `draws` are sampled from, softmax(u / temperature). Given and not 1: brings draw_weights. Default 1.
    */
   'drawTemperature'?: (number);
+  /**
+   * top_logits, at_logits and token_logit are log-probabilities at temperature 1, u - lse; neither lse nor log_tail is sent. For losses that read a
+   * few probabilities. Not with moments, temperatures or dense.
+   */
+  'logProbs': (boolean);
+  /**
+   * The top list comes without top_ids, with top_k > 0: for losses on sorted probabilities.
+   */
+  'omitTopIds': (boolean);
   '_maxLogitError'?: "maxLogitError";
   '_drawTemperature'?: "drawTemperature";
 }

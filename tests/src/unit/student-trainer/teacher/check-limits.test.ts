@@ -10,7 +10,7 @@ import {
 import type { TeacherDescription } from "@tandem/student-trainer/teacher/teacher-description.js";
 
 const OLD_PARTS = ["top", "lse", "taus", "token", "at", "moments", "draws", "dense", "hidden"];
-const ALL_PARTS = [...OLD_PARTS, "draw_weights"];
+const ALL_PARTS = [...OLD_PARTS, "draw_weights", "log_probs"];
 
 /** What the check reads of a description. */
 function teacher(change: object = {}): TeacherDescription {
@@ -51,7 +51,7 @@ describe("checkTeacherLimits", () => {
     [
       "ids of the student's own",
       plan({ name: "dpkd" }),
-      { signalParts: ["top", "lse"] },
+      { signalParts: ["top", "lse", "log_probs"] },
       /the run needs at of/,
     ],
     [
@@ -66,6 +66,12 @@ describe("checkTeacherLimits", () => {
       plan({ name: "rs-kd", draws: 8, drawTemperature: 2 }),
       { signalParts: OLD_PARTS },
       /the run needs draw_weights of the signal/,
+    ],
+    [
+      "log-probabilities of a teacher that only sends logits",
+      plan({ name: "uld" }),
+      { signalParts: OLD_PARTS },
+      /the run needs log_probs of the signal/,
     ],
     ["a longer text", plan({ name: "forward-kl" }, { longestRow: 51 }), {}, /51 positions/],
     [

@@ -82,6 +82,22 @@ const refusals: readonly Refusal[] = [
     "items.signal.top_p_mass",
     undefined,
   ],
+  ...[{ moments: true }, { taus: [2] }, { dense: "DENSE_TYPE_F16" as const }].map(
+    (raw): Refusal => [
+      `log-probabilities beside ${Object.keys(raw)[0]}`,
+      signal({ topK: 5, logProbs: true, ...raw }),
+      "INVALID_ARGUMENT",
+      "items.signal.log_probs",
+      undefined,
+    ],
+  ),
+  [
+    "no ids of no list",
+    signal({ token: true, omitTopIds: true }),
+    "INVALID_ARGUMENT",
+    "items.signal.omit_top_ids",
+    undefined,
+  ],
   ["too many draws", signal({ draws: 5 }), "INVALID_ARGUMENT", "items.signal.draws", 4],
   [
     "draws at temperature 0",

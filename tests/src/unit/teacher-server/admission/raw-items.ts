@@ -37,6 +37,8 @@ export const spec: SignalSpec__Output = {
   hiddenLayers: [],
   encoding: "ENCODING_UNSPECIFIED",
   topPMass: 0,
+  omitTopIds: false,
+  logProbs: false,
 };
 
 export const none = Buffer.alloc(0);
