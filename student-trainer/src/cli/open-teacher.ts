@@ -6,9 +6,11 @@ import type { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { RunConfig } from "../config/run-config.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
 import { checkTranslation, type Translation } from "./open-translation.js";
+import { parseTeacherAddress } from "../teacher/teacher-addresses.js";
 import { checkTokenizer, type StudentTokenizer } from "../teacher/check-tokenizer.js";
 import { TeacherClient } from "../teacher/teacher-client.js";
 import type { TeacherEvent, TeacherOptions } from "../teacher/teacher-options.js";
+import { asUsage } from "./usage-error.js";
 
 const NOTE_EVERY_MS = 5_000;
 
@@ -23,17 +25,19 @@ export interface OpenTeacherOptions {
 }
 
 /** Connects to a configured teacher and compares tokenizers.
- * @throws TandemError UNAVAILABLE, FAILED_PRECONDITION. */
+ * @throws TandemError INVALID_ARGUMENT for what is no address, UNAVAILABLE, FAILED_PRECONDITION. */
 export async function openTeacher(
   config: Omit<TeacherOptions, "addresses" | "random"> & Pick<RunConfig["teacher"], "address">,
   { student, note, name, abort, translation }: OpenTeacherOptions,
 ): Promise<TeacherClient> {
   const { address, ...rest } = config;
-  const addresses = typeof address === "string" ? address.split(",") : (address ?? []);
+  const given = typeof address === "string" ? address.split(",") : (address ?? []);
+  const addresses = given.map((each) => each.trim()).filter((each) => each !== "");
+  asUsage(() => addresses.forEach(parseTeacherAddress));
   const options: TeacherOptions = {
     ...rest,
     ...(config.tokenFile === undefined && tokenFromEnvironment(name)),
-    addresses: addresses.map((each) => each.trim()).filter((each) => each !== ""),
+    addresses,
     // Spreads reconnects over time; no result depends on it.
     random: Math.random,
     onEvent: createNotes(note),

@@ -280,6 +280,9 @@ describe("student-trainer", () => {
     assert.ok(records.every(({ rank }) => Number.isInteger(rank)));
     const nothing = await runTrainer("score", ...where, "1");
     assert.equal(nothing.code, 2);
+    const nowhere = await runTrainer("score", "--teacher", "foo", ...where.slice(2), "12*3=36");
+    assert.equal(nowhere.code, 2);
+    assert.match(nowhere.stderr, /teacher address "foo" is none of host:port/);
   });
 
   it("evaluates, generates and exports what it trained", async () => {
