@@ -45,6 +45,9 @@ export interface LargestValues {
   readonly places: string;
 }
 
+/** As many as a rotation of 64 × 64 has. */
+const MAX_COMPARED_BYTES = 2 ** 14;
+
 /** Collects ONNX nodes while a graph is lowered. Equal nodes are emitted once. */
 export class Lowering {
   readonly nodes: OnnxNode[] = [];
@@ -244,9 +247,12 @@ export class Lowering {
     return output as string;
   }
 
-  /** A constant baked into the model. Small equal ones are shared. */
+  /** A constant baked into the model. Equal ones are shared, but for huge ones, which are not worth comparing. */
   constant(dtype: DType, shape: readonly number[], data: ConstantData): string {
-    const key = data.length <= 64 ? `${dtype}[${shape.join(",")}]${describeData(data)}` : undefined;
+    const key =
+      data.byteLength <= MAX_COMPARED_BYTES
+        ? `${dtype}[${shape.join(",")}]${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("latin1")}`
+        : undefined;
     const known = key === undefined ? undefined : this.#emitted.get(key);
     if (known !== undefined) return known[0] as string;
     const name = this.#freshName("const");
@@ -321,10 +327,4 @@ export class Lowering {
       attributes: { start: { int: source.axis }, end: { int: source.axis + 1 } },
     });
   }
-}
-
-function describeData(data: ConstantData): string {
-  return Array.from(data as Float32Array, (value) =>
-    Object.is(value, -0) ? "-0" : String(value),
-  ).join();
 }

@@ -95,6 +95,23 @@ describe("lowerGraph", () => {
     assert.equal(countOps(g)["Cast"], 2, "a product needs all of it");
   });
 
+  it("rotates and quantises rows once for all products of them with 8-bit weights", () => {
+    const g = new GraphBuilder();
+    const at = { location: "model.safetensors", offset: 0 };
+    const x = g.input("x", "f32", ["N", 128]);
+    for (const name of ["query", "key", "value"]) {
+      const weight = g.parameter(name, [16, 128], {
+        kind: "int8",
+        values: { ...at, length: 2048, dtype: "i8" },
+        scales: { ...at, length: 64, dtype: "f32" },
+        rotation: 64,
+      });
+      g.output(`${name}s`, g.matmul(x, weight, { transB: true }));
+    }
+    const { MatMulIntegerToFloat, MatMul, QuantizeLinear } = countOps(g);
+    assert.deepEqual([MatMulIntegerToFloat, MatMul, QuantizeLinear], [3, 1, 1]);
+  });
+
   it("finds equal reshapes equal, whatever they were reshaped from", () => {
     const g = new GraphBuilder();
     const packed = g.input("x", "f32", ["B*T", 16]);
