@@ -58,6 +58,13 @@ function admitTaus(
       { field },
     );
   }
+  if (signal.spec.logProbs) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `${field} are given beside signal.log_probs, and normalisers at temperatures belong to raw logits; leave out one of them`,
+      { field },
+    );
+  }
   if (taus.length % rows !== 0) {
     throw new TandemError(
       "INVALID_ARGUMENT",

@@ -175,6 +175,13 @@ const refusals: readonly Refusal[] = [
     undefined,
   ],
   [
+    "temperatures per row beside log-probabilities",
+    score({ taus: f32([1, 2]), signal: { ...spec, logProbs: true } }),
+    "INVALID_ARGUMENT",
+    "items.taus",
+    undefined,
+  ],
+  [
     "temperatures per row and for all",
     score({ taus: f32([1, 2]), signal: { ...spec, taus: [1] } }),
     "INVALID_ARGUMENT",
