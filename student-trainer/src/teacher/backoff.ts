@@ -2,6 +2,8 @@ import { performance } from "node:perf_hooks";
 
 const BASE_MS = 100;
 const MAX_MS = 5_000;
+/** So many tries at least fall into the patience: who sleeps through it never hears that others were answered. */
+const LEAST_TRIES = 8;
 
 export interface BackoffOptions {
   /** Give up when nothing succeeded for so long. */
@@ -31,7 +33,8 @@ export class Backoff {
     this.#failingSince = Math.max(this.#failingSince ?? now, aliveMs);
     const left = this.#failingSince + this.#options.timeoutMs - now;
     if (left <= 0) return undefined;
-    const ceiling = Math.min(MAX_MS, BASE_MS * 2 ** Math.min(this.#attempt++, 16));
+    const longest = Math.min(MAX_MS, this.#options.timeoutMs / LEAST_TRIES);
+    const ceiling = Math.min(longest, BASE_MS * 2 ** Math.min(this.#attempt++, 16));
     const delay = ceiling * (0.5 + 0.5 * this.#options.random());
     return Math.max(minimumMs, Math.min(delay, left));
   }

@@ -23,6 +23,14 @@ describe("Backoff", () => {
     );
   });
 
+  it("never sleeps through its patience: eight tries fall into it", () => {
+    const { backoff } = make(1, 1_000);
+    assert.deepEqual(
+      Array.from({ length: 4 }, () => backoff.next()),
+      [100, 125, 125, 125],
+    );
+  });
+
   it("waits at least as long as the server asks", () => {
     assert.equal(make(0).backoff.next(700), 700);
   });
@@ -31,7 +39,7 @@ describe("Backoff", () => {
     const { backoff, clock } = make(0, 1000);
     assert.equal(backoff.next(5000), 5000);
     clock.ms = 5000;
-    assert.equal(backoff.next(20, 4500), 100, "half a second is left");
+    assert.equal(backoff.next(20, 4500), 62.5, "half a second is left");
     clock.ms = 5600;
     assert.equal(backoff.next(20, 4500), undefined);
   });
