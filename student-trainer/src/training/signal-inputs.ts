@@ -78,7 +78,10 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
     ...((spec.topK > 0 || spec.lse) && !spec.logProbs ? [scalarPart("lse", "lse")] : []),
     ...slots.flatMap((slot) => temperatureInputs(slot, spec.topK > 0)),
     ...(spec.token
-      ? [scalarPart("token.logit", "tokenLogit"), scalarPart("token.rank", "rank")]
+      ? [
+          inForm(scalarPart("token.logit", "tokenLogit"), spec.logProbs),
+          scalarPart("token.rank", "rank"),
+        ]
       : []),
     ...(spec.moments
       ? [
@@ -87,7 +90,7 @@ function inputsOf(requirement: TeacherRequirement, vocabulary: number): readonly
           scalarPart("moments.entropy", "entropy"),
         ]
       : []),
-    ...(studentTopK > 0 ? atInputs(Math.min(studentTopK, vocabulary)) : []),
+    ...(studentTopK > 0 ? atInputs(Math.min(studentTopK, vocabulary), spec.logProbs) : []),
     ...(spec.draws > 0 ? drawInputs(spec.draws, spec.drawTemperature !== 1) : []),
     ...(spec.dense === "none"
       ? []
@@ -115,14 +118,8 @@ function topInputs(
     { signal, row }: SignalRow,
     pick: (signal: TeacherSignal) => A | undefined,
   ): A => {
-    const fits =
-      signal.topK === k &&
-      (ragged || signal.topOffsets === undefined) &&
-      short === (signal.logProbs ?? false);
-    const source = part(
-      fits ? pick(signal) : undefined,
-      `a top list of ${k} ${short ? "log-probabilities" : "logits"}`,
-    );
+    const fits = signal.topK === k && (ragged || signal.topOffsets === undefined);
+    const source = part(fits ? pick(signal) : undefined, `a top list of ${k}`);
     return source.subarray(listStart(signal, row), listStart(signal, row + 1)) as A;
   };
   const own = (source: SignalRow): Uint32Array => entries(source, ({ topIds }) => topIds);
@@ -164,12 +161,12 @@ function topInputs(
     fill: (target, at, source) =>
       own(source).forEach((id, place) => (target[at + place] = id === UNMATCHED ? 0 : 1)),
   };
-  if (short) return [...(withoutIds ? [] : [ids]), logits];
+  if (short) return [...(withoutIds ? [] : [ids]), inForm(logits, true)];
   return [
     ids,
     ...(ragged ? [used] : []),
     ...(across ? [matched] : []),
-    logits,
+    inForm(logits, false),
     scalarPart("top.logTail", "logTail"),
   ];
 }
@@ -197,7 +194,20 @@ function temperatureInputs(slot: number, withTail: boolean): readonly FloatInput
   ];
 }
 
-function atInputs(count: number): readonly SignalInput[] {
+/** An input that holds log-probabilities, or logits: one is not taken for the other. */
+function inForm(input: FloatInput, logProbs: boolean): FloatInput {
+  return {
+    ...input,
+    fill: (target, at, source) => {
+      if ((source.signal.logProbs ?? false) !== logProbs) {
+        throw missing(logProbs ? "log-probabilities" : "raw logits");
+      }
+      input.fill(target, at, source);
+    },
+  };
+}
+
+function atInputs(count: number, logProbs: boolean): readonly SignalInput[] {
   const range = ({ signal, row }: SignalRow) => {
     const offsets = part(signal.atOffsets, "logits at the student's ids");
     const [from, to] = [offsets[row] as number, offsets[row + 1] as number];
@@ -223,7 +233,7 @@ function atInputs(count: number): readonly SignalInput[] {
         at,
       ),
   };
-  return [ids, logits];
+  return [ids, inForm(logits, logProbs)];
 }
 
 /** Rows have at most `count` distinct ids; unused columns keep id 0 and count 0. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { evaluateLoss } from "@tandem/student-trainer/evaluate-loss/evaluate-loss.js";
 import { singleLoss } from "@tandem/student-trainer/evaluate-loss/single-loss.js";
 import { LossSet, lossesSchema } from "@tandem/student-trainer/losses/loss-set.js";
@@ -65,6 +66,22 @@ describe("a loss that reads a few log-probabilities", () => {
       assertAllClose(a!.gradient, b!.gradient, close);
     });
   }
+
+  it("is not mistaken for one that reads raw logits, nor the other way round", async () => {
+    const raw = singleLoss("forward-kl", { topK: 7 }, { ...EXAMPLE_SIZES, vocabulary: V });
+    const { signal } = signalOfLogits(known, raw.requirement(0));
+    await assert.rejects(
+      evaluateLoss({
+        loss: "forward-kl",
+        options: { topK: 7 },
+        vocabulary: V,
+        targets: known.targets,
+        studentLogits: known.student,
+        signal: { ...signal, logProbs: true },
+      }),
+      (error) => error instanceof TandemError && error.code === "FAILED_PRECONDITION",
+    );
+  });
 
   it("gets the long form where another loss of the run reads raw logits", () => {
     const uld = { name: "uld", topK: 7 };
