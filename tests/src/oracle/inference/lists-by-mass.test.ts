@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
-import type { StepRow } from "@tandem/shared/inference/step.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { assertAllClose } from "../../helpers/all-close.js";
 import { bestIds, logSumExp, untilMass } from "../../helpers/signal-of-logits.js";
-import { signalOf, tinyModelDir, TINY_VOCABULARY } from "../../helpers/tiny-models.js";
+import { signalsOfSpecs } from "../../helpers/signals-of-specs.js";
+import { tinyModelDir, TINY_VOCABULARY } from "../../helpers/tiny-models.js";
 
 const TOKENS = Uint32Array.from({ length: 24 }, (_, i) => (7 * i + 3) % TINY_VOCABULARY);
 const TAUS = [0.5, 3];
@@ -17,17 +17,8 @@ describe("lists that end at a mass", () => {
   });
   after(() => runner.close());
 
-  async function signalsOf(...specs: Partial<SignalSpec>[]): Promise<TeacherSignal[]> {
-    const rows = specs.map((spec, cache): StepRow => ({
-      cache,
-      past: 0,
-      tokens: TOKENS,
-      maxLength: TOKENS.length,
-      head: { first: 0, targets: TOKENS.slice(1), spec: signalOf(spec) },
-    }));
-    const result = await runner.run({ release: rows.map(({ cache }) => cache), rows });
-    return result.rows.map(({ signal }) => signal!);
-  }
+  const signalsOf = (...specs: Partial<SignalSpec>[]): Promise<TeacherSignal[]> =>
+    signalsOfSpecs(runner, TOKENS, specs);
 
   for (const [topK, topPMass] of [
     [8, 0.3],

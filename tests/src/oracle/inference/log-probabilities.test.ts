@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { ModelRunner } from "@tandem/shared/inference/model-runner.js";
-import type { StepRow } from "@tandem/shared/inference/step.js";
 import type { SignalSpec, TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { assertAllClose } from "../../helpers/all-close.js";
 import { bestIds, logSumExp, untilMass } from "../../helpers/signal-of-logits.js";
-import { signalOf, tinyModelDir, TINY_VOCABULARY } from "../../helpers/tiny-models.js";
+import { signalsOfSpecs } from "../../helpers/signals-of-specs.js";
+import { tinyModelDir, TINY_VOCABULARY } from "../../helpers/tiny-models.js";
 
 const TOKENS = Uint32Array.from({ length: 24 }, (_, i) => (7 * i + 3) % TINY_VOCABULARY);
 const LAWS = TOKENS.length - 1;
@@ -25,23 +25,8 @@ describe("a signal of log-probabilities", () => {
   });
   after(() => runner.close());
 
-  async function signalsOf(...specs: Partial<SignalSpec>[]): Promise<TeacherSignal[]> {
-    const rows = specs.map((spec, cache): StepRow => ({
-      cache,
-      past: 0,
-      tokens: TOKENS,
-      maxLength: TOKENS.length,
-      head: {
-        first: 0,
-        targets: TOKENS.slice(1),
-        spec: signalOf(spec),
-        atOffsets: AT_OFFSETS,
-        atIds: AT_IDS,
-      },
-    }));
-    const result = await runner.run({ release: rows.map(({ cache }) => cache), rows });
-    return result.rows.map(({ signal }) => signal!);
-  }
+  const signalsOf = (...specs: Partial<SignalSpec>[]): Promise<TeacherSignal[]> =>
+    signalsOfSpecs(runner, TOKENS, specs, { atOffsets: AT_OFFSETS, atIds: AT_IDS });
 
   for (const topPMass of [1, 0.6]) {
     it(`has logits less their normaliser, and neither that nor a tail: mass ${topPMass}`, async () => {
