@@ -1,14 +1,17 @@
 import { CommanderError } from "commander";
 import { loadConfig } from "@tandem/shared/config/load-config.js";
 import { printConfig } from "@tandem/shared/config/print-config.js";
+import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { endWithReader } from "@tandem/shared/telemetry/end-with-reader.js";
-import { createLogger } from "@tandem/shared/telemetry/logger.js";
+import { createLogger, type Logger } from "@tandem/shared/telemetry/logger.js";
 import { checkServerConfig } from "./cli/check-server-config.js";
 import { withoutPassword } from "./cli/redis-address.js";
 import { createProgram, ENVIRONMENT_PREFIX, type CommandLine } from "./cli/create-program.js";
 import { serverConfigSchema, type ServerConfig } from "./cli/server-config.js";
-import { startServer, type RunningServer } from "./server.js";
+import { engineSettings } from "./cli/engine-settings.js";
+import { EngineClient } from "./engine/engine-client.js";
+import type { RunningServer } from "./server.js";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -66,7 +69,7 @@ async function serve(config: ServerConfig): Promise<void> {
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
   });
-  const started = startServer(config, logger);
+  const started = start(config, logger);
   reloadOnHangup(config, started);
   const first = await Promise.race([started, interrupted]);
   // Interrupted while loading: nobody is served yet.
@@ -89,6 +92,20 @@ async function serve(config: ServerConfig): Promise<void> {
   await first.shutdown();
   logger.info({ event: "server.stopped" }, "stopped");
   process.exit(signal === "SIGINT" ? EXIT_INTERRUPTED : 0);
+}
+
+/** The engine goes first: to load a model takes longest, and the modules of the server are read meanwhile. */
+async function start(config: ServerConfig, logger: Logger): Promise<RunningServer> {
+  const modelDir = await resolveModel(config.model);
+  const engine = new EngineClient({ settings: engineSettings(config, modelDir), logger });
+  engine.start();
+  try {
+    const { startServer } = await import("./server.js");
+    return await startServer(config, { logger, engine });
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
 }
 
 /** SIGHUP: what daemons are told after a file of theirs was replaced. Without such files it ends the program, as the end of a terminal does. */

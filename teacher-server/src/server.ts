@@ -1,7 +1,5 @@
 import { basename } from "node:path";
-import { availableParallelism } from "node:os";
 import { ServerCredentials } from "@grpc/grpc-js";
-import { resolveModel } from "@tandem/shared/checkpoint/resolve-model.js";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { monotonicClock } from "@tandem/shared/telemetry/clock.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
@@ -9,9 +7,8 @@ import { UNFINISHED_BYTES } from "./admission/memory-plan.js";
 import { Gate } from "./auth/gate.js";
 import { TlsSource } from "./auth/tls-source.js";
 import type { ServerConfig } from "./cli/server-config.js";
-import { EngineClient } from "./engine/engine-client.js";
+import type { EngineClient } from "./engine/engine-client.js";
 import type { Divergence, EngineDescription } from "./engine/engine-messages.js";
-import { defaultCacheDir } from "./engine/default-cache-dir.js";
 import { residentBytes } from "./engine/resident-bytes.js";
 import { AuditLog } from "./grpc/audit-log.js";
 import { createAuthenticator } from "./grpc/authenticate.js";
@@ -44,11 +41,13 @@ export interface RunningServer {
   readonly shutdown: () => Promise<void>;
 }
 
-/** Puts the server together and starts it: listeners first (NOT_SERVING), then the engine; resolves when the model has answered.
- * @throws TandemError when an address cannot be bound or the model cannot be loaded; everything is closed then. */
-export async function startServer(config: ServerConfig, logger: Logger): Promise<RunningServer> {
+/** Puts the server together and starts it: listeners first (NOT_SERVING); resolves when the model has answered.
+ * @throws TandemError when an address cannot be bound or the engine cannot load the model; everything is closed then, the engine too. */
+export async function startServer(
+  config: ServerConfig,
+  { logger, engine }: { readonly logger: Logger; readonly engine: EngineClient },
+): Promise<RunningServer> {
   const tls = createTls(config, logger);
-  const modelDir = await resolveModel(config.model);
   const modelName = config.servedModelName === "" ? basename(config.model) : config.servedModelName;
   const calls = new CallRegistry(config.maxStreams);
   const gate = createGate(config, logger, calls);
@@ -114,33 +113,6 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
     gate,
   });
   let unusable: TandemError | undefined;
-  const engine: EngineClient = new EngineClient({
-    settings: {
-      modelDir,
-      quantization: config.quantization,
-      cacheDir: config.cacheDir === "" ? defaultCacheDir(process.env) : config.cacheDir,
-      maxModelLen: config.maxModelLen,
-      kvCacheBytes: config.kvCacheMemoryBytes,
-      spin: config.spin,
-      threads: config.threads === 0 ? availableParallelism() : config.threads,
-    },
-    logger,
-    onUp: (description) => {
-      try {
-        service.engineUp(description);
-      } catch (caught) {
-        const error = TandemError.from(caught);
-        unusable = error;
-        logger.fatal({ event: "engine.unusable", code: error.code }, error.message);
-        service.engineDown(error);
-      }
-      grpc.setServing(service.ready);
-    },
-    onDown: (error) => {
-      service.engineDown(error);
-      grpc.setServing(false);
-    },
-  });
   const leaseTimer = setInterval(
     () => calls.expireLeases(),
     Math.min(10_000, config.sessionLeaseMs),
@@ -158,7 +130,23 @@ export async function startServer(config: ServerConfig, logger: Logger): Promise
   try {
     await grpc.listen(config.host, config.port);
     await http.listen(config.host, config.httpPort);
-    description = await engine.start();
+    description = await engine.attach({
+      onUp: (up) => {
+        try {
+          service.engineUp(up);
+        } catch (caught) {
+          const error = TandemError.from(caught);
+          unusable = error;
+          logger.fatal({ event: "engine.unusable", code: error.code }, error.message);
+          service.engineDown(error);
+        }
+        grpc.setServing(service.ready);
+      },
+      onDown: (error) => {
+        service.engineDown(error);
+        grpc.setServing(false);
+      },
+    });
     if (unusable !== undefined) throw unusable;
     metrics.setModelInfo({
       model: modelName,

@@ -4,18 +4,15 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import { unreachable } from "@tandem/shared/errors/invariant.js";
 import type { Logger } from "@tandem/shared/telemetry/logger.js";
 import { fromEngineFailure } from "./engine-failure.js";
-import type {
-  EngineDescription,
-  EngineSettings,
-  FromEngine,
-  ToEngine,
-  WeightsIdentity,
-} from "./engine-messages.js";
+import type { EngineDescription, EngineSettings, FromEngine, ToEngine } from "./engine-messages.js";
 import type { EngineStep, EngineStepResult } from "../scheduler/engine-step.js";
 
 export interface EngineClientOptions {
   readonly settings: EngineSettings;
   readonly logger: Logger;
+}
+
+export interface EngineListener {
   /** The engine is there (again) and has computed its first step. */
   readonly onUp: (description: EngineDescription) => void;
   /** The engine process is gone; everything it was computing is lost. Steps pending here are rejected after this call. */
@@ -31,10 +28,18 @@ interface PendingStep {
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 10_000;
 
-/** The engine process seen from the gRPC process: starts it, hands it steps one at a time, starts it again with growing pauses when it dies.
+/** The engine process seen from the gRPC process: starts it (before the rest of the server is there: loading takes longest), hands it steps one at a time, starts it again with growing pauses when it dies.
  * `run()` of a native session blocks its thread and an abort takes its process along: hence a process of its own. */
 export class EngineClient {
   readonly #options: EngineClientOptions;
+  readonly #firstDescription: Promise<EngineDescription>;
+  #firstLoad:
+    | {
+        readonly resolve: (d: EngineDescription) => void;
+        readonly reject: (e: TandemError) => void;
+      }
+    | undefined;
+  #listener: EngineListener | undefined;
   #child: ChildProcess | undefined;
   #pending: PendingStep | undefined;
   #nextStepId = 1;
@@ -43,16 +48,15 @@ export class EngineClient {
   #closing = false;
   #up = false;
   #restarts = 0;
-  #known: WeightsIdentity | undefined;
-  #firstLoad:
-    | {
-        readonly resolve: (d: EngineDescription) => void;
-        readonly reject: (e: TandemError) => void;
-      }
-    | undefined;
+  #description: EngineDescription | undefined;
 
   constructor(options: EngineClientOptions) {
     this.#options = options;
+    this.#firstDescription = new Promise((resolve, reject) => {
+      this.#firstLoad = { resolve, reject };
+    });
+    // A failure is for whoever attaches; it may come before.
+    this.#firstDescription.catch(() => {});
   }
 
   get up(): boolean {
@@ -67,13 +71,17 @@ export class EngineClient {
     return this.#child?.pid;
   }
 
-  /** Starts the process and loads the model.
+  /** Starts the process, which begins to load the model. */
+  start(): void {
+    this.#spawn();
+  }
+
+  /** From now on the listener hears of the engine, at once if it is up already; resolves when the model has been loaded.
    * @throws TandemError of the engine when this first load fails; later losses are repaired by restarts. */
-  start(): Promise<EngineDescription> {
-    return new Promise((resolve, reject) => {
-      this.#firstLoad = { resolve, reject };
-      this.#spawn();
-    });
+  attach(listener: EngineListener): Promise<EngineDescription> {
+    this.#listener = listener;
+    if (this.#up) listener.onUp(this.#description as EngineDescription);
+    return this.#firstDescription;
   }
 
   /** Computes one step.
@@ -96,8 +104,8 @@ export class EngineClient {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
     this.#send({ kind: "close" });
-    // A native run cannot be interrupted and nobody waits for its result any more.
-    const killer = setTimeout(() => child.kill("SIGKILL"), 2000);
+    // A native run cannot be interrupted and nobody waits for its result any more; while it loads there is nothing yet to be closed.
+    const killer = setTimeout(() => child.kill("SIGKILL"), this.#up ? 2000 : 0);
     await gone;
     clearTimeout(killer);
   }
@@ -118,7 +126,7 @@ export class EngineClient {
       { event: "engine.started", engine: child.pid },
       "engine process started",
     );
-    const known = this.#known;
+    const known = this.#description?.weights;
     const settings = { ...this.#options.settings, ...(known && { known }) };
     this.#send({ kind: "load", settings });
   }
@@ -151,13 +159,13 @@ export class EngineClient {
 
   #loaded(description: EngineDescription): void {
     this.#up = true;
-    this.#known = description.weights;
+    this.#description = description;
     this.#backoffMs = FIRST_BACKOFF_MS;
     this.#options.logger.info(
       { event: "engine.ready", engine: description.pid, loadMs: Math.round(description.loadMs) },
       "engine ready",
     );
-    this.#options.onUp(description);
+    this.#listener?.onUp(description);
     this.#firstLoad?.resolve(description);
     this.#firstLoad = undefined;
   }
@@ -197,7 +205,7 @@ export class EngineClient {
       );
       this.#firstLoad = undefined;
     }
-    if (wasUp) this.#options.onDown(error);
+    if (wasUp) this.#listener?.onDown(error);
     pending?.reject(error);
     if (!this.#closing) this.#restartLater(reason);
   }
