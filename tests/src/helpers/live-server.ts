@@ -136,7 +136,12 @@ export function runTeacherServer(
 export function spawnTeacherServer(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): { readonly ended: Promise<ServerEnd>; readonly kill: (signal: NodeJS.Signals) => void } {
+): {
+  readonly ended: Promise<ServerEnd>;
+  readonly kill: (signal: NodeJS.Signals) => void;
+  /** What it has written to stderr. */
+  readonly stderr: () => string;
+} {
   const child = spawn(process.execPath, [BIN, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...environment, ...env },
@@ -147,7 +152,7 @@ export function spawnTeacherServer(
   const ended = new Promise<ServerEnd>((resolve) =>
     child.once("close", (code) => resolve({ code, stdout, stderr })),
   );
-  return { ended, kill: (signal) => child.kill(signal) };
+  return { ended, kill: (signal) => child.kill(signal), stderr: () => stderr };
 }
 
 function onLines(stream: NodeJS.ReadableStream, onLine: (line: string) => void): void {

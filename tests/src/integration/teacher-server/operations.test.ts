@@ -32,6 +32,32 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** The process that loads the model. */
+async function startedEngine(server: { readonly stderr: () => string }): Promise<number> {
+  for (;;) {
+    const started = /"event":"engine\.started","engine":(\d+)/.exec(server.stderr());
+    if (started !== null) return Number(started[1]);
+    await delay(2);
+  }
+}
+
+/** What a server that is about to listen says first of its health, and how it refuses a call. */
+async function firstAnswer(address: string): Promise<readonly [string, number | undefined]> {
+  for (;;) {
+    // A client that was refused once waits a second before it tries again: a new one each time.
+    const client = new (loadTeacherProto().Teacher)(address, credentials.createInsecure());
+    const probe = healthClient(address);
+    const described = new Promise<number | undefined>((resolve) =>
+      client.describe({}, (error) => resolve(error?.code)),
+    );
+    const health = await check(probe, "").catch(() => undefined);
+    if (health !== undefined) return [health, await described];
+    probe.close();
+    client.close();
+    await delay(5);
+  }
+}
+
 describe("operating teacher-server", { timeout: 180_000 }, () => {
   let server: LiveServer;
   before(async () => {
@@ -178,23 +204,16 @@ describe("operating teacher-server", { timeout: 180_000 }, () => {
       "--http-port",
       "0",
     ];
-    const loading = spawnTeacherServer(args);
+    const loading = spawnTeacherServer(args, { TANDEM_LOG_FORMAT: "json" });
+    // A model as small as this one is there before the listeners are.
+    const engine = await startedEngine(loading);
+    process.kill(engine, "SIGSTOP");
     const address = `127.0.0.1:${port}`;
-    let first: readonly [string, number | undefined] | undefined;
-    for (let i = 0; i < 2000 && first === undefined; i++) {
-      // A client that was refused once waits a second before it tries again: a new one each time.
-      const client = new (loadTeacherProto().Teacher)(address, credentials.createInsecure());
-      const probe = healthClient(address);
-      const described = new Promise<number | undefined>((resolve) =>
-        client.describe({}, (error) => resolve(error?.code)),
-      );
-      const health = await check(probe, "").catch(() => undefined);
-      if (health !== undefined) first = [health, await described];
-      probe.close();
-      client.close();
-      await delay(5);
+    try {
+      assert.deepEqual(await firstAnswer(address), ["NOT_SERVING", status.UNAVAILABLE]);
+    } finally {
+      process.kill(engine, "SIGCONT");
     }
-    assert.deepEqual(first, ["NOT_SERVING", status.UNAVAILABLE]);
     const health = healthClient(address);
     while ((await check(health, "")) !== "SERVING") await delay(20);
     health.close();
