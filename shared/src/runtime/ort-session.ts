@@ -1,4 +1,5 @@
 /** The only file that imports onnxruntime-node. */
+import "./without-telemetry.js";
 import { realpath } from "node:fs/promises";
 import * as ort from "onnxruntime-node";
 import { TandemError } from "../errors/tandem-error.js";
