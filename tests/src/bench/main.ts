@@ -19,6 +19,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   losses: () => import("./losses.js"),
   reuse: () => import("./reuse.js"),
   store: () => import("./store.js"),
+  start: () => import("./start.js"),
   fairness: () => import("./fairness.js"),
   methods: () => import("./methods.js"),
   fuzz: () => import("./fuzz.js"),
