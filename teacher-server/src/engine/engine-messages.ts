@@ -20,9 +20,9 @@ export interface EngineSettings {
 }
 
 export interface WeightsIdentity {
-  /** Names, sizes and times of the weight files. */
+  /** What config.json says of the arithmetic; names, sizes and times of the weight files. */
   readonly stamp: string;
-  /** `sha256:` + hex over the weights. */
+  /** `sha256:` + hex over both. */
   readonly digest: string;
 }
 

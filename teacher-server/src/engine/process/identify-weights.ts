@@ -2,26 +2,52 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointWeights } from "@tandem/shared/checkpoint/checkpoint-weights.js";
+import type { ModelConfig } from "@tandem/shared/checkpoint/model-config.js";
 import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js";
 import type { WeightsIdentity } from "../engine-messages.js";
 
-/** The digest of a checkpoint's weights. Reading them all takes a while for large models, so what was found is kept: by the engine's parent for a
+export interface IdentifyOptions {
+  /** Of the directory. */
+  readonly config: ModelConfig;
+  readonly known?: WeightsIdentity | undefined;
+  readonly cacheDir: string;
+}
+
+/** The digest of a checkpoint: its weights, and what config.json says of the arithmetic with them. Reading all weights takes a while for large models, so what was found is kept: by the engine's parent for a
  * restarted engine, in the cache directory for the next start. It is taken over when no file has changed since.
  * @throws TandemError as `CheckpointWeights.open`. */
 export async function identifyWeights(
   dir: string,
-  { known, cacheDir }: { readonly known?: WeightsIdentity | undefined; readonly cacheDir: string },
+  { config, known, cacheDir }: IdentifyOptions,
 ): Promise<WeightsIdentity> {
-  const stamp = await stampOf(dir);
+  const arithmetic = arithmeticOf(config);
+  const stamp = `${arithmetic}\n${await stampOf(dir)}`;
   if (known?.stamp === stamp) return known;
   const folder = join(cacheDir, "digests");
-  const file = join(folder, createHash("sha256").update(stamp).digest("hex"));
+  const file = join(folder, sha256(stamp));
   const kept = await readFile(file, "utf8").catch(() => "");
   if (DIGEST.test(kept)) return { stamp, digest: kept };
   const weights = await CheckpointWeights.open(dir);
-  const digest = `sha256:${await weights.digest()}`;
+  const digest = `sha256:${sha256(`${arithmetic}\n${await weights.digest()}`)}`;
   await keep(folder, file, digest);
   return { stamp, digest };
+}
+
+/** How a model is trained, how far it is used, and which ids begin and end texts. */
+const WITHOUT_ARITHMETIC = new Set<string>([
+  "initializerRange",
+  "contextLength",
+  "bosTokenId",
+  "eosTokenIds",
+] satisfies (keyof ModelConfig)[]);
+
+/** The fields that change a model's answers. */
+function arithmeticOf(config: ModelConfig): string {
+  return JSON.stringify(Object.entries(config).filter(([field]) => !WITHOUT_ARITHMETIC.has(field)));
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }
 
 /** A cache that cannot be written costs time at the next start, nothing else. */

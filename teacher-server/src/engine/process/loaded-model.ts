@@ -31,7 +31,7 @@ export async function loadModel(settings: EngineSettings): Promise<LoadedModel> 
   const maxLength = maxModelLen === 0 ? config.contextLength : maxModelLen;
   const tokenizer = await readIdentity(modelDir);
   const vocabulary = tokenizer?.vocabularySize ?? config.vocabSize;
-  const weights = await identifyWeights(modelDir, settings);
+  const weights = await identifyWeights(modelDir, { ...settings, config });
   const options = { threads, spin: settings.spin, maxLength, kvBytes: kvCacheBytes, vocabulary };
   const { runner, divergence } =
     quantization === "none"

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -119,6 +119,31 @@ describe("the store of finished signals", { timeout: 180_000 }, () => {
     await third.stop();
     assert.deepEqual(framesOf(again), framesOf(computed));
     assert.deepEqual(savedOf(again), nothing);
+  });
+
+  it("takes no answer of other arithmetic with the same weights for its own", async () => {
+    const model = join(dir, "model");
+    cpSync(fixtureModel("qwen3"), model, { recursive: true });
+    const store = ["--store-path", join(dir, "arithmetic")];
+    const served = async (args: readonly string[] = []) => {
+      const server = await startLiveServer({ model, args: [...store, ...args] });
+      const scores = await scoreOverWire(server.client, items);
+      await server.stop();
+      return scores;
+    };
+    await served();
+    assert.deepEqual(savedOf(await served()), whole);
+    assert.deepEqual(savedOf(await served(["--quantization", "int8"])), nothing);
+
+    const file = join(model, "config.json");
+    const config = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+    writeFileSync(file, JSON.stringify({ ...config, rms_norm_eps: 0.1 }));
+    const other = await served();
+    assert.deepEqual(savedOf(other), nothing);
+    assert.notDeepEqual(framesOf(other), framesOf(computed));
+
+    writeFileSync(file, JSON.stringify({ ...config, initializer_range: 0.5 }));
+    assert.deepEqual(savedOf(await served()), whole, "what changes no answer changes no key");
   });
 
   it("answers equal items that are in flight at once with one computation, each cancelled by itself", async () => {

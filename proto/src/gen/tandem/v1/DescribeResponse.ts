@@ -13,7 +13,7 @@ export interface DescribeResponse {
    */
   'serverVersion'?: (string);
   /**
-   * `sha256:` + hex over the weights.
+   * `sha256:` + hex over the weights and what config.json says of the arithmetic with them.
    */
   'weightsDigest'?: (string);
   /**
@@ -86,7 +86,7 @@ export interface DescribeResponse__Output {
    */
   'serverVersion': (string);
   /**
-   * `sha256:` + hex over the weights.
+   * `sha256:` + hex over the weights and what config.json says of the arithmetic with them.
    */
   'weightsDigest': (string);
   /**
