@@ -9,7 +9,7 @@ import type { StoreTier } from "./store-tier.js";
 export interface LmdbTierOptions {
   /** Directory; made if missing. One server at a time. */
   readonly path: string;
-  /** What entries may take. The file may be a little larger: pages are freed a transaction late. */
+  /** What the file may take. */
   readonly limitBytes: number;
   readonly logger: Logger;
 }
@@ -25,8 +25,11 @@ const OPTIONS = {
   overlappingSync: false,
   eventTurnBatching: false,
 } as const;
-/** Puts that wait for the disk; what comes on top is not kept. */
-const MOST_PENDING = 256;
+/** Of the limit: what entries may take (pages are freed a transaction late, and tables have pages of their own), and what one transaction may write. */
+const ENTRY_SHARE = 3 / 4;
+const BATCH_SHARE = 1 / 16;
+/** What may wait for the disk; what comes on top is not kept. */
+const MOST_PENDING_BYTES = 64 << 20;
 /** After a write that failed. */
 const PAUSE_MS = 30_000;
 
@@ -38,12 +41,15 @@ export class LmdbTier implements StoreTier {
   readonly #values: Database<Buffer, Buffer>;
   readonly #places: Database<Buffer, Buffer>;
   readonly #order: Database<Buffer, number>;
+  /** Of entries; of those that one transaction writes. */
   readonly #limitBytes: number;
+  readonly #batchBytes: number;
   readonly #logger: Logger;
   #usedBytes = 0;
   #first = 0;
   #next = 0;
   #puts = new Map<string, { readonly key: Buffer; readonly value: Buffer }>();
+  #pendingBytes = 0;
   #used = new Map<string, Buffer>();
   #writing: Promise<void> | undefined;
   #idleUntilMs = 0;
@@ -55,7 +61,8 @@ export class LmdbTier implements StoreTier {
     this.#values = root.openDB({ name: "values", keyEncoding: "binary", ...binary });
     this.#places = root.openDB({ name: "places", keyEncoding: "binary", ...binary });
     this.#order = root.openDB({ name: "order", keyEncoding: "uint32", ...binary });
-    this.#limitBytes = limitBytes;
+    this.#limitBytes = ENTRY_SHARE * limitBytes;
+    this.#batchBytes = BATCH_SHARE * limitBytes;
     this.#logger = logger;
     this.#readOrder();
   }
@@ -71,11 +78,15 @@ export class LmdbTier implements StoreTier {
         logger.warn({ event: "store.replaced", file }, "the store is damaged; a new one is begun");
         await Promise.all([rm(file), rm(`${file}-lock`, { force: true })]);
       }
-      return new LmdbTier(open({ path: file, ...OPTIONS }), options);
+      const root = open({ path: file, ...OPTIONS });
+      const tier = new LmdbTier(root, options);
+      await assertAlone(root);
+      tier.#shrink();
+      return tier;
     } catch (cause) {
       throw new TandemError(
         "FAILED_PRECONDITION",
-        `cannot open the signal store in ${path}: ${TandemError.from(cause).message}; name a directory that this user may write`,
+        `cannot open the signal store in ${path}: ${TandemError.from(cause).message}; name a directory of this server's own that this user may write`,
         { field: "storePath", cause },
       );
     }
@@ -100,10 +111,13 @@ export class LmdbTier implements StoreTier {
   }
 
   put(key: Buffer, value: Buffer): void {
-    if (this.#closed || this.#puts.size >= MOST_PENDING) return;
-    if (performance.now() < this.#idleUntilMs) return;
-    if (occupiedBytes(value.length) > this.#limitBytes) return;
-    this.#puts.set(key.toString("latin1"), { key, value });
+    const name = key.toString("latin1");
+    const sizeBytes = occupiedBytes(value.length);
+    if (this.#closed || this.#puts.has(name)) return;
+    if (performance.now() < this.#idleUntilMs || sizeBytes > this.#limitBytes) return;
+    if (this.#pendingBytes + sizeBytes > MOST_PENDING_BYTES) return;
+    this.#puts.set(name, { key, value });
+    this.#pendingBytes += sizeBytes;
     this.#writeSoon();
   }
 
@@ -147,23 +161,51 @@ export class LmdbTier implements StoreTier {
     const { commitError } = error as { readonly commitError?: Promise<unknown> };
     if (commitError !== undefined) settled(commitError);
     this.#puts.clear();
+    this.#pendingBytes = 0;
     this.#used.clear();
     this.#idleUntilMs = performance.now() + PAUSE_MS;
     this.#readOrder();
     this.#report("write", error);
   }
 
+  /** What an earlier process was allowed more of. */
+  #shrink(): void {
+    if (this.#usedBytes <= this.#limitBytes) return;
+    this.#writing ??= this.#root
+      .batch(() => this.#makeRoom(0, new Map()))
+      .then(() => undefined)
+      .catch((error: unknown) => this.#writeFailed(error))
+      .finally(() => (this.#writing = undefined));
+  }
+
   /** One batch after the other, so that what is read for a batch is what the one before it left. */
   async #write(): Promise<void> {
     while (this.#puts.size > 0 || this.#used.size > 0) {
-      const [puts, used] = [this.#puts, this.#used];
-      [this.#puts, this.#used] = [new Map(), new Map()];
+      const used = this.#used;
+      this.#used = new Map();
+      const puts = this.#takePuts();
+      const sizeBytes = puts.reduce((sum, { value }) => sum + occupiedBytes(value.length), 0);
       await this.#root.batch(() => {
         for (const key of used.values()) this.#moveToEnd(key);
-        for (const { key, value } of puts.values()) this.#insert(key, value);
-        this.#dropOldest(used);
+        this.#makeRoom(sizeBytes, used);
+        for (const { key, value } of puts) this.#insert(key, value);
       });
     }
+  }
+
+  /** The next of those that wait, at least one. */
+  #takePuts(): readonly { readonly key: Buffer; readonly value: Buffer }[] {
+    const taken = [];
+    let takenBytes = 0;
+    for (const [name, put] of this.#puts) {
+      const sizeBytes = occupiedBytes(put.value.length);
+      if (taken.length > 0 && takenBytes + sizeBytes > this.#batchBytes) break;
+      taken.push(put);
+      takenBytes += sizeBytes;
+      this.#puts.delete(name);
+    }
+    this.#pendingBytes -= takenBytes;
+    return taken;
   }
 
   #insert(key: Buffer, value: Buffer): void {
@@ -193,11 +235,12 @@ export class LmdbTier implements StoreTier {
     this.#append(key, position.readUInt32LE(4));
   }
 
-  /** `moved`: keys whose old place is still to be read. */
-  #dropOldest(moved: ReadonlyMap<string, Buffer>): void {
-    if (this.#usedBytes <= this.#limitBytes) return;
+  /** Drops the oldest until so many bytes more fit. `moved`: keys whose old place is still to be read. */
+  #makeRoom(sizeBytes: number, moved: ReadonlyMap<string, Buffer>): void {
+    const mostBytes = this.#limitBytes - sizeBytes;
+    if (this.#usedBytes <= mostBytes) return;
     for (const { key: place, value } of this.#order.getRange()) {
-      if (this.#usedBytes <= this.#limitBytes) break;
+      if (this.#usedBytes <= mostBytes) break;
       const key = Buffer.from(value.subarray(0, 32));
       if (moved.has(key.toString("latin1"))) continue;
       this.#usedBytes -= value.readUInt32LE(32);
@@ -214,6 +257,17 @@ export class LmdbTier implements StoreTier {
       "the signal store on disk failed; signals are computed",
     );
   }
+}
+
+/** A second server would count and drop for itself. LMDB knows who reads, and notices who was killed.
+ * @throws TandemError FAILED_PRECONDITION. */
+async function assertAlone(root: RootDatabase): Promise<void> {
+  root.readerCheck();
+  const pids = [...root.readerList().matchAll(/^\s*(\d+) /gm)].map(([, pid]) => Number(pid));
+  const other = pids.find((pid) => pid !== process.pid);
+  if (other === undefined) return;
+  await root.close();
+  throw new TandemError("FAILED_PRECONDITION", `process ${other} uses it`);
 }
 
 /** Writes of a batch fail with the batch, which is where it is dealt with. */

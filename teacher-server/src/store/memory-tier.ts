@@ -5,6 +5,10 @@ interface Entry {
   readonly sizeBytes: number;
 }
 
+/** Key, entry and the objects of a frame. */
+const ENTRY_OVERHEAD_BYTES = 512;
+const FRAME_OVERHEAD_BYTES = 256;
+
 /** Finished signals in memory, ready to be sent; the least recently used go first. */
 export class MemoryTier {
   readonly #limitBytes: number;
@@ -29,7 +33,10 @@ export class MemoryTier {
   }
 
   put(key: string, frames: readonly EncodedFrame[]): void {
-    const sizeBytes = frames.reduce((sum, frame) => sum + frame.sizeBytes, 0);
+    const sizeBytes = frames.reduce(
+      (sum, frame) => sum + frame.sizeBytes + FRAME_OVERHEAD_BYTES,
+      ENTRY_OVERHEAD_BYTES,
+    );
     if (sizeBytes > this.#limitBytes || this.#entries.has(key)) return;
     this.#entries.set(key, { frames, sizeBytes });
     this.#usedBytes += sizeBytes;

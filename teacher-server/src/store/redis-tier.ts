@@ -14,7 +14,8 @@ const KEY_PREFIX = "tandem:signal:";
 const COMMAND_TIMEOUT_MS = 500;
 /** Largest value that Redis is given; its own limit is 512 MiB. */
 const MAX_VALUE_BYTES = 64 << 20;
-const MOST_PENDING = 256;
+/** What may be under way to it; what comes on top is not kept. */
+const MOST_PENDING_BYTES = 128 << 20;
 /** Nothing is asked for so long after it failed: a Redis that hangs must not cost every item a timeout. */
 const PAUSE_MS = 5000;
 
@@ -24,7 +25,7 @@ export class RedisTier implements StoreTier {
   readonly name = "redis";
   readonly #redis: Redis;
   readonly #logger: Logger;
-  #pending = 0;
+  #pendingBytes = 0;
   #failing = false;
   #idleUntilMs = 0;
 
@@ -71,13 +72,14 @@ export class RedisTier implements StoreTier {
   }
 
   put(key: Buffer, value: Buffer): void {
-    if (!this.#isThere || this.#pending >= MOST_PENDING) return;
-    if (value.length > MAX_VALUE_BYTES) return;
-    this.#pending++;
+    const { length } = value;
+    if (!this.#isThere || length > MAX_VALUE_BYTES) return;
+    if (this.#pendingBytes + length > MOST_PENDING_BYTES) return;
+    this.#pendingBytes += length;
     this.#redis
       .set(nameOf(key), value)
       .catch((error: unknown) => this.#failed(error))
-      .finally(() => this.#pending--);
+      .finally(() => (this.#pendingBytes -= length));
   }
 
   async close(): Promise<void> {

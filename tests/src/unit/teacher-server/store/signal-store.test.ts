@@ -89,7 +89,8 @@ describe("bytes of somebody else", () => {
 
 describe("MemoryTier", () => {
   it("keeps what was used last within its bytes", () => {
-    const memory = new MemoryTier(250);
+    // 100 bytes, with 512 for the entry and 256 for its frame.
+    const memory = new MemoryTier(2 * 868);
     memory.put("a", [frameOf(1)]);
     memory.put("b", [frameOf(2)]);
     memory.get("a");
@@ -98,13 +99,20 @@ describe("MemoryTier", () => {
       ["a", "b", "c"].map((key) => memory.get(key) !== undefined),
       [true, false, true],
     );
-    assert.equal(memory.usedBytes, 200);
+    assert.equal(memory.usedBytes, 2 * 868);
   });
 
   it("does not take what is larger than all of it", () => {
-    const memory = new MemoryTier(99);
+    const memory = new MemoryTier(867);
     memory.put("a", [frameOf(1)]);
     assert.deepEqual([memory.get("a"), memory.usedBytes], [undefined, 0]);
+  });
+
+  it("does not take answers without frames for nothing", () => {
+    const memory = new MemoryTier(10 * 512);
+    for (let i = 0; i < 1000; i++) memory.put(`${i}`, []);
+    assert.equal(memory.usedBytes, 10 * 512);
+    assert.deepEqual([memory.get("989"), memory.get("990")], [undefined, []]);
   });
 });
 
@@ -164,13 +172,14 @@ describe("LmdbTier", () => {
   });
 
   it("drops what was used longest ago when it is full, also of an earlier process", async () => {
-    // A value of 3,000 bytes takes a page and the overhead of an entry: five fit.
-    const limit = 5 * (4096 + 160);
+    // A value of 3,000 bytes takes a page and the overhead of an entry: five fit into three quarters.
+    const entries = 5 * (4096 + 160);
+    const limit = (4 / 3) * entries;
     const first = await openIn("budget", limit);
     for (let i = 0; i < 5; i++) first.put(keyOf(i), Buffer.alloc(3000, i));
     await first.close();
     const tier = await openIn("budget", limit);
-    assert.equal(tier.usedBytes, limit);
+    assert.equal(tier.usedBytes, entries);
     assert.ok(await tier.get(keyOf(0)), "used again, so that 1 is the oldest");
     tier.put(keyOf(5), Buffer.alloc(3000, 5));
     tier.put(keyOf(6), Buffer.alloc(3000, 6));
@@ -179,8 +188,58 @@ describe("LmdbTier", () => {
     const kept: number[] = [];
     for (let i = 0; i < 7; i++) if ((await last.get(keyOf(i))) !== undefined) kept.push(i);
     assert.deepEqual(kept, [0, 3, 4, 5, 6]);
-    assert.equal(last.usedBytes, limit);
+    assert.equal(last.usedBytes, entries);
     await last.close();
+  });
+
+  it("keeps the file within its bytes, however fast and large entries come", async () => {
+    const limit = 16 << 20;
+    const tier = await openIn("bounded", limit);
+    const file = join(dir, "bounded", "signals.mdb");
+    let largest = 0;
+    for (let i = 0; i < 1500; i++) {
+      const key = Buffer.alloc(32);
+      key.writeUInt32LE(i);
+      tier.put(key, Buffer.alloc(1000 + ((i * 7919) % 200_000), i));
+      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      largest = Math.max(largest, statSync(file).size);
+    }
+    await tier.close();
+    largest = Math.max(largest, statSync(file).size);
+    assert.ok(tier.usedBytes > 0.6 * limit, `${tier.usedBytes} of ${limit} bytes are used`);
+    assert.ok(largest <= limit, `the file had ${largest} of ${limit} bytes`);
+  });
+
+  it("drops what is too much for a smaller limit when it is opened", async () => {
+    const tier = await openIn("smaller");
+    for (let i = 0; i < 20; i++) tier.put(keyOf(i), Buffer.alloc(3000, i));
+    await tier.close();
+    const smaller = await openIn("smaller", (4 / 3) * 3 * (4096 + 160));
+    await smaller.close();
+    assert.equal(smaller.usedBytes, 3 * (4096 + 160));
+    const again = await openIn("smaller");
+    assert.deepEqual(
+      await Promise.all([16, 17, 19].map(async (i) => (await again.get(keyOf(i)))?.[0])),
+      [undefined, 17, 19],
+    );
+    await again.close();
+  });
+
+  it("is refused to a second process until the first one is gone, killed or not", async () => {
+    const child = fileURLToPath(new URL("./store-owner-child.js", import.meta.url));
+    const owner = spawn(process.execPath, [child, join(dir, "owned")], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    await once(owner, "message");
+    await assert.rejects(openIn("owned"), {
+      code: "FAILED_PRECONDITION",
+      message: new RegExp(`process ${owner.pid} uses it`),
+    });
+    owner.kill("SIGKILL");
+    await once(owner, "exit");
+    const tier = await openIn("owned");
+    assert.deepEqual(await tier.get(keyOf(1)), Buffer.from("mine"));
+    await tier.close();
   });
 
   it("counts an entry that is put twice once", async () => {
