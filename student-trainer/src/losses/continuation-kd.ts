@@ -63,7 +63,7 @@ export const continuationKd: LossDefinition<ContinuationOptions> = {
     const { sum, count } = compare(ops, inputs, { phi, centred: chosen.centred, k: chosen.k });
     const error = chosen.norm === "sum" ? sum : ops.div(sum, ops.maximum(count, ops.scalar(1)));
     const hinge = ops.relu(ops.sub(error, ops.mul(phi, ops.scalar(chosen.margin))));
-    const labels = crossEntropy.perToken(ops, inputs, {});
+    const labels = crossEntropy.perToken(ops, inputs, { of: "all" });
     return ops.add(ops.mul(psi, labels), ops.mul(ops.sub(ops.scalar(1), psi), hinge));
   },
 };

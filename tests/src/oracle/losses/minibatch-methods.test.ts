@@ -84,6 +84,29 @@ describe("speckd", () => {
   });
 });
 
+describe("cross-entropy", () => {
+  const rows = {
+    vocabulary: 3,
+    student: Float64Array.of(2, 0, 0, 0, 2, 0, 0, 0, 2, 1, 0, 0),
+    teacher: teacherRows([0.5, 0.5, 0.5, 0.5]),
+    targets: Uint32Array.of(0, 0, 2, 1),
+    byStudent: [0, 1, 1, 0],
+  };
+
+  it("of others is the mean over what the student did not write, with no gradient elsewhere", async () => {
+    const own = await evaluateRows({ loss: "cross-entropy", options: { of: "others" } }, rows);
+    const [first, last] = [Math.log(Math.exp(2) + 2) - 2, Math.log(Math.E + 2)];
+    assertAllClose([own.value], [(first + last) / 2], EXACT);
+    assertAllClose(own.gradient.slice(3, 9), new Float64Array(6), EXACT);
+  });
+
+  it("of others is 0 where the student wrote everything", async () => {
+    const all = { ...rows, byStudent: [1, 1, 1, 1] };
+    const own = await evaluateRows({ loss: "cross-entropy", options: { of: "others" } }, all);
+    assert.equal(own.value, 0);
+  });
+});
+
 describe("dpkd", () => {
   it("is log 2 without a gradient where teacher and student agree on the best id", async () => {
     const { value, gradient } = await evaluateRows(
