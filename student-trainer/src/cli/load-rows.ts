@@ -25,5 +25,6 @@ export async function loadRows(
     maxPrompt: promptRoom(config, student.config.contextLength),
     limit: which === "train" ? config.data.limit : undefined,
     teachers: Object.keys(config.teachers),
+    needsNamedFields: which === "train",
   });
 }

@@ -40,20 +40,39 @@ export interface LoadDatasetOptions {
   readonly limit?: number | undefined;
   /** Names that rows may give for their teacher. */
   readonly teachers?: readonly string[];
+  /** A field that the configuration names for some rows must be in one of them. */
+  readonly needsNamedFields?: boolean;
 }
+
+/** Fields that a row may do without; a misspelt one would change every row in silence. */
+const OPTIONAL_FIELDS = ["teacherPrompt", "teacher"] as const;
 
 /** Reads and tokenises data files.
  * @throws TandemError NOT_FOUND, or INVALID_ARGUMENT naming file and line. */
 export async function loadDataset(options: LoadDatasetOptions): Promise<Dataset> {
-  const { files, limit = Infinity } = options;
+  const { files, config, limit = Infinity } = options;
   const rows: DataRow[] = [];
+  const missing = new Set(
+    OPTIONAL_FIELDS.filter((option) => options.needsNamedFields && config[option] !== undefined),
+  );
   let index = 0;
   for (const file of typeof files === "string" ? [files] : files) {
     for (const raw of await readRows(file)) {
       if (index >= limit) break;
+      for (const option of missing) {
+        if ((raw.record[config[option] as string] ?? null) !== null) missing.delete(option);
+      }
       const row = toDataRow(raw, index++, options);
       if (row !== undefined) rows.push(row);
     }
+  }
+  const [option] = missing;
+  if (option !== undefined && index > 0) {
+    throw new TandemError(
+      "INVALID_ARGUMENT",
+      `none of ${index} rows has the field "${config[option]}" (data.${option}); correct it, or leave data.${option} out`,
+      { field: `data.${option}` },
+    );
   }
   return { rows, skipped: index - rows.length };
 }

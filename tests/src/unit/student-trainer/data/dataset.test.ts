@@ -39,6 +39,7 @@ describe("loadDataset", () => {
       maxResponse: 5,
       maxPrompt: config.maxPrompt ?? 8,
       teachers: ["small"],
+      needsNamedFields: true,
     });
   }
 
@@ -88,6 +89,20 @@ describe("loadDataset", () => {
     const { rows } = await load(lines, { teacherPrompt: "hint" });
     const seen = rows.map(({ teacherPrompt }) => teacherPrompt && [...teacherPrompt]);
     assert.deepEqual(seen, [[BEGIN, ...Buffer.from("long hint")], undefined]);
+  });
+
+  it("refuses fields for some rows that no row has", async () => {
+    for (const option of ["teacherPrompt", "teacher"] as const) {
+      const lines = [
+        { prompt: "a", hint: "h" },
+        { prompt: "b", hnt: null },
+      ];
+      await assert.rejects(load(lines, { [option]: "hnt" }), {
+        code: "INVALID_ARGUMENT",
+        field: `data.${option}`,
+        message: `none of 2 rows has the field "hnt" (data.${option}); correct it, or leave data.${option} out`,
+      });
+    }
   });
 
   it("gives teachers a system message of their own, in place of the chat's", async () => {
