@@ -35,7 +35,7 @@ const evaluationSchema = z
       .min(0)
       .default(0)
       .describe(
-        "On so many rows the teacher also judges the student's own text: KL, agreement; 0 = never",
+        "On so many rows the teacher also judges the student's own text: KL, agreement, CR@k, MOR@k, acceptance of drafts (docs/methods.md); 0 = never",
       ),
     teacher: teacherNameSchema
       .optional()
