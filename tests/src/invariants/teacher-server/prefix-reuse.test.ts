@@ -11,12 +11,13 @@ import { TeacherStream, u32 } from "../../helpers/teacher-stream.js";
 const VOCABULARY = 97;
 const PREFIX = Array.from({ length: 50 }, (_, i) => (7 * i * i + 3) % VOCABULARY);
 
-/** A common beginning of 50 tokens and a tail of its own; rows from `from` on. */
-function itemOf(id: number, from: number, tail = 9): ScoreItem {
+/** A common beginning of 50 tokens, but for one where `changed` says so, and a tail of its own; rows from `from` on. */
+function itemOf(id: number, from: number, tail = 9, changed = -1): ScoreItem {
+  const beginning = PREFIX.map((token, at) => (at === changed ? (token + 1) % VOCABULARY : token));
   const own = Array.from({ length: tail }, (_, i) => (i * 31 + id * 17) % VOCABULARY);
   return {
     id,
-    tokens: u32([...PREFIX, ...own]),
+    tokens: u32([...beginning, ...own]),
     from,
     next: true,
     signal: {
@@ -32,9 +33,12 @@ function itemOf(id: number, from: number, tail = 9): ScoreItem {
 }
 
 /** Tails of all lengths, so that laws begin before, at and behind the ends of blocks, one and two positions behind them among others. */
-const items = [51, 50, 49, 48, 47, 34, 33, 32, 31, 17, 16, 1].map((from, id) =>
+const alike = [51, 50, 49, 48, 47, 34, 33, 32, 31, 17, 16, 1].map((from, id) =>
   itemOf(id, from, 1 + ((id * 5) % 20)),
 );
+/** Within a block behind an equal first token, at its end, and in the second one. */
+const almostAlike = [1, 7, 15, 20].map((changed, i) => itemOf(20 + i, 40, 9, changed));
+const items = [...alike, ...almostAlike];
 
 for (const model of ["qwen3", "gpt2"]) {
   describe(`prefix reuse of ${model}`, { timeout: 120_000 }, () => {

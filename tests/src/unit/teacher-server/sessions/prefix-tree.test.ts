@@ -36,6 +36,18 @@ describe("PrefixTree", () => {
     assert.equal(tree.match(blocksOf("abc"), 16).length, 16);
   });
 
+  it("tells blocks apart by each of their tokens", () => {
+    const tree = new PrefixTree(64);
+    const stored = blocksOf("ab");
+    tree.beginPlan();
+    tree.settle(tree.save(stored, { from: 0, to: 32 }), true);
+    for (let place = 0; place < 32; place++) {
+      const other = stored.slice();
+      other[place] = 7;
+      assert.equal(tree.match(other, 32).length, place < 16 ? 0 : 16, `token ${place}`);
+    }
+  });
+
   it("keeps what several sequences share once", () => {
     const tree = new PrefixTree(8);
     store(tree, "abc");
