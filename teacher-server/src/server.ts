@@ -224,6 +224,7 @@ function createMetrics(sources: () => MetricSources): Metrics {
     prefixBlocks: () => sources().service.prefixes?.storedBlocks ?? 0,
     coalescedItems: () => sources().service.loop?.coalescedJobs ?? 0,
     storeMemoryBytes: () => sources().service.storeMemoryBytes,
+    storeDiskBytes: () => sources().service.storeDiskBytes,
     prefixEvictions: () => sources().service.prefixes?.evictions ?? 0,
     itemBytes: () => sources().service.admission?.usedBytes ?? 0,
     itemLimitBytes: () => sources().service.admission?.limitBytes ?? 0,

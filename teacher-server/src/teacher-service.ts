@@ -92,6 +92,10 @@ export class TeacherService {
     return this.#options.store?.memoryBytes ?? 0;
   }
 
+  get storeDiskBytes(): number {
+    return this.#options.store?.diskBytes ?? 0;
+  }
+
   get prefixes(): PrefixTree | undefined {
     return this.#prefixes;
   }

@@ -23,6 +23,7 @@ export interface GaugeSources {
   readonly prefixEvictions: () => number;
   readonly coalescedItems: () => number;
   readonly storeMemoryBytes: () => number;
+  readonly storeDiskBytes: () => number;
   readonly itemBytes: () => number;
   readonly itemLimitBytes: () => number;
   readonly queuedPositions: () => number;
@@ -189,6 +190,11 @@ export class Metrics {
       "teacher_store_memory_bytes",
       "Bytes of finished signals in memory.",
       sources.storeMemoryBytes,
+    );
+    this.#scraped(
+      "teacher_store_disk_bytes",
+      "Bytes of finished signals on disk.",
+      sources.storeDiskBytes,
     );
     this.#scraped(
       "teacher_item_memory_used_bytes",

@@ -36,6 +36,10 @@ export class SignalStore {
     return this.#memory.usedBytes;
   }
 
+  get diskBytes(): number {
+    return this.#tiers.find(({ name }) => name === "disk")?.usedBytes ?? 0;
+  }
+
   async get(key: Buffer): Promise<readonly EncodedFrame[] | undefined> {
     const name = key.toString("latin1");
     const kept = this.#memory.get(name);

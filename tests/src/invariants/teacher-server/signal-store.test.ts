@@ -100,7 +100,11 @@ describe("the store of finished signals", { timeout: 180_000 }, () => {
     await first.stop();
     const second = await startLiveServer({ model: fixtureModel("qwen3"), args });
     const found = await scoreOverWire(second.client, items);
+    const metrics = await (await fetch(`http://${second.httpAddress}/metrics`)).text();
     await second.stop();
+    // Ten values of one page each, with the overhead of an entry, at least.
+    const [, onDisk] = /^teacher_store_disk_bytes (\d+)$/m.exec(metrics) ?? [];
+    assert.ok(Number(onDisk) >= items.length * (4096 + 160), onDisk);
     assert.deepEqual(framesOf(found), framesOf(computed));
     assert.deepEqual(savedOf(found), whole);
 
