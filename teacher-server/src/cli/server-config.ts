@@ -67,7 +67,7 @@ export const serverConfigSchema = z.strictObject({
     .enum(["none", "int8", "int4"])
     .default("none")
     .describe(
-      "int8: weights and activations in 8 bits, up to twice as fast on processors with 8-bit products (VNNI); int4: weights in 4 bits, for memory. How far the answers lie from f32 is measured and said at start-up",
+      "int8: weights and activations in 8 bits, about one and a half times as fast; int4: weights in 4 bits, for memory. How far the answers lie from f32 is measured and said at start-up",
     ),
   cacheDir: z
     .string()
