@@ -120,7 +120,7 @@ function writeLaws(signal: TeacherSignal, { maxLogitError }: CompactOptions): vo
   if (logTailAt !== undefined) writer.array(logTailAt);
   if (rank !== undefined) writer.varints(rank);
   if (tokenLogit !== undefined) {
-    writeTokenLogits(writer, tokenLogit, { ...signal, maxLogitError });
+    writeTokenLogits(writer, signal as typeof signal & { tokenLogit: Float32Array }, maxLogitError);
   }
 }
 

@@ -8,7 +8,7 @@ const FEW_NUMBERS = 48;
 /** Reads a frame that nobody vouches for, in place: every read is checked against the end before anything is allocated. */
 export class FrameReader {
   readonly bytes: Uint8Array;
-  /** The same bytes. Bit readers may look past the end of the parts by as much as the checksum behind them is long. */
+  /** The same bytes. */
   readonly view: DataView;
   /** Where the parts end. */
   readonly end: number;
@@ -16,7 +16,8 @@ export class FrameReader {
 
   /** frame: with its checksum. */
   constructor(frame: Uint8Array) {
-    this.bytes = frame;
+    // no Buffer, whose parts cost more
+    this.bytes = new Uint8Array(frame.buffer, frame.byteOffset, frame.byteLength);
     this.view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
     this.end = frame.length - CHECKSUM_BYTES;
   }

@@ -1,14 +1,13 @@
-/** A growing buffer. Bit streams are written by their codecs straight into `bytes` or `view`, least significant bit first, from a byte
- * boundary; what lies behind `length` is undefined. */
+/** A growing buffer. Grids are written by their codec straight into `bytes`; what lies behind `length` is undefined. */
 export class FrameWriter {
   bytes = new Uint8Array(0);
   view = new DataView(this.bytes.buffer);
   /** Bytes written. */
   length = 0;
 
-  /** Makes room for `extra` bytes behind `length` (and eight bytes more, which bit writers may touch). */
+  /** Makes room for `extra` bytes behind `length`. */
   reserve(extra: number): void {
-    const needed = this.length + extra + 8;
+    const needed = this.length + extra;
     if (needed <= this.bytes.length) return;
     const bytes = new Uint8Array(Math.max(needed, 2 * this.bytes.length, 4096));
     bytes.set(this.bytes.subarray(0, this.length));
@@ -57,8 +56,10 @@ export class FrameWriter {
   array(values: ArrayBufferView): void {
     this.reserve(values.byteLength);
     const { buffer, byteOffset, byteLength } = values;
-    this.bytes.set(new Uint8Array(buffer, byteOffset, byteLength), this.length);
-    this.length += values.byteLength;
+    const bytes =
+      values instanceof Uint8Array ? values : new Uint8Array(buffer, byteOffset, byteLength);
+    this.bytes.set(bytes, this.length);
+    this.length += byteLength;
   }
 
   /** 4-bit numbers, two to a byte, the first in the low half. */

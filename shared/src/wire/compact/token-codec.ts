@@ -6,17 +6,18 @@ import { TOKENS_ALL, TOKENS_BELOW_BEST, TOKENS_ON_GRID } from "./layout.js";
 
 type Known = Pick<TeacherSignal, "count" | "topK" | "topOffsets" | "topLogits" | "rank">;
 
-interface Writing extends Known, Pick<TeacherSignal, "logProbs"> {
-  readonly maxLogitError: number;
+interface Tokens extends Known, Pick<TeacherSignal, "logProbs"> {
+  readonly tokenLogit: Float32Array;
 }
 
 /** Token logits, behind top lists and ranks: a token of rank 0 has the logit that its row's list begins with, which is not sent twice.
  * Log-probabilities are known within the error of all others: nothing is subtracted from them any more. */
-export function writeTokenLogits(writer: FrameWriter, logits: Float32Array, known: Writing): void {
-  const grid = known.logProbs ? gridOf(logits, known.maxLogitError) : undefined;
+export function writeTokenLogits(writer: FrameWriter, known: Tokens, maxLogitError: number): void {
+  const logits = known.tokenLogit;
+  const grid = known.logProbs ? gridOf(logits, maxLogitError) : undefined;
   if (grid !== undefined) {
     writer.u8(TOKENS_ON_GRID);
-    writeStep(writer, grid.step, known.maxLogitError);
+    writeStep(writer, grid.step, maxLogitError);
     writeGrid(writer, logits, grid);
     return;
   }

@@ -2,9 +2,9 @@ import type { FrameWriter } from "./frame-writer.js";
 import { writeStep } from "./grid-codec.js";
 import { LISTS_RAGGED, LISTS_WHOLE, LOGITS_EXACT, LOGITS_QUANTISED } from "./layout.js";
 import { writeIds } from "./id-codec.js";
-import { stepFor } from "./quantise.js";
+import { fitsInSteps, stepFor } from "./quantise.js";
 import { listOffsets, type TopLists } from "./top-lists.js";
-import { quantiseLists, writeGapBlocks } from "./write-gaps.js";
+import { fitWidths, writeGapBlocks } from "./write-gaps.js";
 
 export interface TopOptions {
   readonly vocabSize: number;
@@ -18,24 +18,34 @@ export interface TopOptions {
 export function writeTop(writer: FrameWriter, lists: TopLists, options: TopOptions): void {
   const { topK, ids = NO_IDS, logits } = lists;
   writeLengths(writer, lists);
-  const offsets = lists.offsets ?? listOffsets(logits.length / topK, topK);
-  const { maxLogitError } = options;
-  const step = maxLogitError > 0 ? stepFor(maxLogitError, magnitudeOf(logits, offsets)) : undefined;
-  const gaps = step === undefined ? undefined : quantiseLists(logits, offsets, { topK, step });
-  if (step === undefined || gaps === undefined) {
-    writer.u8(LOGITS_EXACT);
-    writeIds(writer, ids, options.vocabSize);
-    writer.array(logits);
-    return;
-  }
+  const offsets = lists.offsets ?? listOffsets(topK === 0 ? 0 : logits.length / topK, topK);
+  const start = writer.length;
+  if (writeQuantised(writer, { ...lists, offsets }, options)) return;
+  writer.length = start;
+  writer.u8(LOGITS_EXACT);
+  writeIds(writer, ids, options.vocabSize);
+  writer.array(logits);
+}
+
+/** False where logits do not fall, span too much or have no step; what was written then counts for nothing. */
+function writeQuantised(
+  writer: FrameWriter,
+  { topK, offsets, ids = NO_IDS, logits }: TopLists & { readonly offsets: Uint32Array },
+  { vocabSize, maxLogitError }: TopOptions,
+): boolean {
+  if (!(maxLogitError > 0)) return false;
+  const { maxima, magnitude, span } = extentOf(logits, offsets);
+  const step = stepFor(maxLogitError, magnitude);
+  if (step === undefined || !fitsInSteps(span, step)) return false;
+  const falling = { logits, offsets, maxima, step };
+  const widths = fitWidths(falling, topK);
+  if (widths === undefined) return false;
   writer.u8(LOGITS_QUANTISED);
   writeStep(writer, step, maxLogitError);
-  writer.nibbles(gaps.widths);
-  writeIds(writer, ids, options.vocabSize);
-  for (let row = 0; row + 1 < offsets.length; row++) {
-    writer.f32(logits[offsets[row] as number] as number);
-  }
-  writeGapBlocks(writer, gaps);
+  writer.nibbles(widths);
+  writeIds(writer, ids, vocabSize);
+  writer.array(maxima);
+  return writeGapBlocks(writer, falling, widths);
 }
 
 const NO_IDS = new Uint32Array(0);
@@ -48,14 +58,18 @@ function writeLengths(writer: FrameWriter, { offsets }: TopLists): void {
   }
 }
 
-/** Rows fall, so the ends are the largest magnitudes. */
-function magnitudeOf(logits: Float32Array, offsets: Uint32Array): number {
+/** First logits, the largest magnitude and the largest distance within a row. Rows fall, so both are those of ends. */
+function extentOf(logits: Float32Array, offsets: Uint32Array) {
+  const maxima = new Float32Array(offsets.length - 1);
   let magnitude = 0;
-  for (let row = 0; row + 1 < offsets.length; row++) {
+  let span = 0;
+  for (let row = 0; row < maxima.length; row++) {
     const first = logits[offsets[row] as number] as number;
     const last = logits[(offsets[row + 1] as number) - 1] as number;
+    maxima[row] = first;
     const larger = Math.max(Math.abs(first), Math.abs(last));
     if (!(larger <= magnitude)) magnitude = larger; // takes NaN too
+    span = Math.max(span, first - last);
   }
-  return magnitude;
+  return { maxima, magnitude, span };
 }
