@@ -4,13 +4,12 @@ import type { MutableSignal } from "../signal-parts.js";
 import type { TeacherSignal } from "../teacher-signal.js";
 import { readAtLogits } from "./at-codec.js";
 import { checksum } from "./checksum.js";
+import { readDense } from "./dense-codec.js";
 import { readDraws } from "./draw-codec.js";
 import { damaged, FrameReader } from "./frame-reader.js";
 import {
   ALL_PARTS,
   CHECKSUM_BYTES,
-  DENSE_F16,
-  DENSE_F32,
   FIXED_HEADER_BYTES,
   FURTHER_PARTS,
   MAGIC,
@@ -157,7 +156,8 @@ function readWide(reader: FrameReader, signal: MutableSignal, shape: Shape): voi
     signal.drawCounts = counts;
   }
   if (has(shape, "drawWeights") && signal.drawIds === undefined) damaged("weights without draws");
-  if (has(shape, "dense")) signal.dense = readDense(reader, count * shape.vocabSize);
+  if (has(shape, "dense"))
+    signal.dense = readDense(reader, { rows: count, vocabSize: shape.vocabSize });
   if (has(shape, "hidden")) signal.hidden = readHidden(reader, count);
   if (!has(shape, "drawWeights")) return;
   signal.drawWeights = reader.f32Array(signal.drawIds!.length, "draw weights");
@@ -172,11 +172,4 @@ function readHidden(reader: FrameReader, count: number): ReadonlyMap<number, Flo
     hidden.set(layer, f16ArrayToF32(reader.u16Array(count * width, "hidden")));
   }
   return hidden;
-}
-
-function readDense(reader: FrameReader, size: number): Float32Array {
-  const type = reader.u8("dense");
-  if (type === DENSE_F32) return reader.f32Array(size, "dense");
-  if (type === DENSE_F16) return f16ArrayToF32(reader.u16Array(size, "dense"));
-  return damaged(`dense has the unknown type ${type}`);
 }

@@ -4,11 +4,10 @@ import { assertSignalShape } from "../signal-parts.js";
 import type { TeacherSignal } from "../teacher-signal.js";
 import { writeAtLogits } from "./at-codec.js";
 import { checksum } from "./checksum.js";
+import { writeDense } from "./dense-codec.js";
 import { writeDraws } from "./draw-codec.js";
 import { FrameWriter } from "./frame-writer.js";
 import {
-  DENSE_F16,
-  DENSE_F32,
   FURTHER_PARTS,
   MAGIC,
   MAX_ID_BITS,
@@ -144,10 +143,7 @@ function writeRagged(signal: TeacherSignal, options: CompactOptions): void {
   if (drawOffsets !== undefined && drawIds !== undefined && drawCounts !== undefined) {
     writeDraws(writer, { offsets: drawOffsets, ids: drawIds, counts: drawCounts });
   }
-  if (dense !== undefined) {
-    writer.u8(options.denseType === "f16" ? DENSE_F16 : DENSE_F32);
-    writer.array(options.denseType === "f16" ? f32ArrayToF16(dense) : dense);
-  }
+  if (dense !== undefined) writeDense(writer, dense, options);
   if (hidden !== undefined) {
     writer.varint(hidden.size);
     for (const [layer, values] of hidden) {

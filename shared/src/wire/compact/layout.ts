@@ -49,6 +49,8 @@ export const TOKENS_ON_GRID = 2;
 
 export const DENSE_F16 = 1;
 export const DENSE_F32 = 2;
+/** f32 within the error that is allowed. */
+export const DENSE_ON_GRID = 3;
 
 /** Whether all rows' top lists have k ids, or each its own length. */
 export const LISTS_WHOLE = 0;

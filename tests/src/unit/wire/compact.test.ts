@@ -51,7 +51,12 @@ function assertSame(actual: TeacherSignal, expected: TeacherSignal, maxLogitErro
   assert.deepEqual(Object.keys(actual).sort(), Object.keys(expected).sort());
   for (const [key, value] of Object.entries(expected)) {
     const got = actual[key as keyof TeacherSignal];
-    const quantised = ["topLogits", "atLogits", ...(expected.logProbs ? ["tokenLogit"] : [])];
+    const quantised = [
+      "topLogits",
+      "atLogits",
+      "dense",
+      ...(expected.logProbs ? ["tokenLogit"] : []),
+    ];
     if (!quantised.includes(key)) {
       assert.deepEqual(got, value, key);
       continue;
@@ -93,10 +98,11 @@ describe("the compact frame", () => {
           [7, 12],
         ] as const) {
           const part = decode(sliceSignal(signal, start, end));
-          const { topLogits, atLogits, tokenLogit } = sliceSignal(whole, start, end);
+          const { topLogits, atLogits, tokenLogit, dense } = sliceSignal(whole, start, end);
           assert.deepEqual(part.topLogits, topLogits, `top ${start} ${scale} ${maxLogitError}`);
           assert.deepEqual(part.atLogits, atLogits, `at ${start} ${scale} ${maxLogitError}`);
           assert.deepEqual(part.tokenLogit, tokenLogit, `token ${start} ${scale}`);
+          assert.deepEqual(part.dense, dense, `dense ${start} ${scale}`);
         }
       }
     }
@@ -203,6 +209,32 @@ describe("the compact frame", () => {
     const raw = { ...own, from: 1, count, topK: 0, tauCount: 0, tokenLogit: tokenLogit! };
     // where tokens are exact: four bytes each
     assert.ok(encodeCompact(raw, options).length > frame.length + 2 * count);
+  });
+
+  it("writes dense rows on a grid of their own, in as many bits as their range needs", () => {
+    // 1,000 logits over 0 to 9.99, and half as far: 500 and 250 steps of just under 0.02, in 9 and 8 bits.
+    const dense = Float32Array.from({ length: 2000 }, (_, i) => (i < 1000 ? i / 100 : i / 200));
+    const signal = { from: 1, count: 2, topK: 0, tauCount: 0 };
+    const options = { vocabSize: 1000, maxLogitError: 0.01, denseType: "f32" } as const;
+    const frame = encodeCompact({ ...signal, dense }, options);
+    const without = encodeCompact(signal, options);
+    assert.equal(frame.length - without.length, 9 + (5 + 1125) + (5 + 1000));
+    const decoded = decodeCompact(frame).signal.dense!;
+    decoded.forEach((logit, i) => assert.ok(Math.abs(logit - dense[i]!) <= 0.01, `logit ${i}`));
+  });
+
+  it("keeps dense rows exactly where nothing is allowed, or something is infinite", () => {
+    for (const [maxLogitError, low] of [
+      [0, -3],
+      [0.01, -Infinity],
+    ] as const) {
+      const dense = Float32Array.of(1, low, 2.123456, 0);
+      const frame = encodeCompact(
+        { from: 1, count: 1, topK: 0, tauCount: 0, dense },
+        { vocabSize: 4, maxLogitError, denseType: "f32" },
+      );
+      assert.deepEqual(decodeCompact(frame).signal.dense, dense);
+    }
   });
 
   it("rounds dense rows to f16 on request", () => {

@@ -13,7 +13,8 @@ export interface CompactSignal {
    * 5 log_tail_at f32 [n,J]   6 rank varint [n]   7 token_logit: u8 0, f32 [n]; or u8 1, f32 of each row whose rank is not 0, the others'
    * is the first logit of their list; or u8 2, f32 step, f32 largest error, grid [n]   8 at (below)   9 mean_logit, 10 max_logit, 11 entropy f32 [n]
    * 12 draws: varint [n] list lengths; then for each id, rising: varint id - the one before - 1 (before the first: -1), varint count - 1
-   * 13 dense: u8 1, f16 [n,V]; or u8 2, f32 [n,V]   14 hidden: varint layers; for each varint layer, varint D, f16 [n,D]
+   * 13 dense: u8 1, f16 [n,V]; or u8 2, f32 [n,V]; or u8 3, f32 step, f32 largest error, a grid for each row
+   * 14 hidden: varint layers; for each varint layer, varint D, f16 [n,D]
    * 16 draw_weights: f32 for each drawn id   17 log_probs: no bytes; logits are u - lse   18 no bytes; lists have no ids
    * 
    * top: u8 0, every list has k ids; or u8 1, varint [n] list lengths, 1 .. k; u8 mode;
@@ -41,7 +42,8 @@ export interface CompactSignal__Output {
    * 5 log_tail_at f32 [n,J]   6 rank varint [n]   7 token_logit: u8 0, f32 [n]; or u8 1, f32 of each row whose rank is not 0, the others'
    * is the first logit of their list; or u8 2, f32 step, f32 largest error, grid [n]   8 at (below)   9 mean_logit, 10 max_logit, 11 entropy f32 [n]
    * 12 draws: varint [n] list lengths; then for each id, rising: varint id - the one before - 1 (before the first: -1), varint count - 1
-   * 13 dense: u8 1, f16 [n,V]; or u8 2, f32 [n,V]   14 hidden: varint layers; for each varint layer, varint D, f16 [n,D]
+   * 13 dense: u8 1, f16 [n,V]; or u8 2, f32 [n,V]; or u8 3, f32 step, f32 largest error, a grid for each row
+   * 14 hidden: varint layers; for each varint layer, varint D, f16 [n,D]
    * 16 draw_weights: f32 for each drawn id   17 log_probs: no bytes; logits are u - lse   18 no bytes; lists have no ids
    * 
    * top: u8 0, every list has k ids; or u8 1, varint [n] list lengths, 1 .. k; u8 mode;

@@ -43,8 +43,8 @@ export interface SignalSpec {
   'hiddenLayers'?: (number)[];
   'encoding'?: (_tandem_v1_Encoding);
   /**
-   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, and with `log_probs` in token_logit, in nats. 0 = exact
-   * (float32). Default 0.01.
+   * COMPACT only: the largest absolute error allowed in top_logits, at_logits and dense logits (DENSE_TYPE_F32), and with `log_probs` in
+   * token_logit, in nats. 0 = exact (float32). Default 0.01.
    */
   'maxLogitError'?: (number | string);
   /**
@@ -109,8 +109,8 @@ export interface SignalSpec__Output {
   'hiddenLayers': (number)[];
   'encoding': (_tandem_v1_Encoding__Output);
   /**
-   * COMPACT only: the largest absolute error allowed in top_logits and at_logits, and with `log_probs` in token_logit, in nats. 0 = exact
-   * (float32). Default 0.01.
+   * COMPACT only: the largest absolute error allowed in top_logits, at_logits and dense logits (DENSE_TYPE_F32), and with `log_probs` in
+   * token_logit, in nats. 0 = exact (float32). Default 0.01.
    */
   'maxLogitError'?: (number);
   /**
