@@ -200,6 +200,7 @@ export const serverConfigSchema = z.strictObject({
     .number()
     .int()
     .min(0)
+    .max(1024)
     .default(0)
     .describe(`threads of the engine; 0 = all (${availableParallelism()} here)`),
   spin: z
