@@ -8,10 +8,11 @@ is in [methods.json](methods.json).
 
 **The experiment.** The demo's task (four digits × one digit, every step written out, 18 tokens), its teacher (1.19 M parameters, 100 % right, nearly
 deterministic), a student of three of its six layers (0.60 M parameters, 0 % right before). Every run sees 640 sequences of at most 42 tokens, whoever writes them,
-each three times in minibatches of 16 (policy gradients less often: see their files): 120 steps of AdamW at 2·10⁻³ (the best of 1, 2 and 4·10⁻³ for forward KL on given answers, on validation problems, two
+each three times in minibatches of 16 (policy gradients and \`dtkd-list\` less often: see their files): 120 steps of AdamW at 2·10⁻³ (the best of 1, 2 and 4·10⁻³ for forward KL on given answers, on validation problems, two
 seeds; not tuned for any other method), 10 steps of warm-up, linear decay over the second half, clipped at 1, token mean. The budget is small on purpose: with five times as many sequences all
 methods are right nearly always, and nothing is to be seen. The student writes at temperature 1, the teacher at 0.2 / top-p 0.5, losses take both at
 temperature 1 unless the method says otherwise, drafts are accepted at rank 2 of the teacher's raw logits. Options are the papers', but the lists: V is 18.
+\`ces-kd\` and \`teacher-mixture\` have a second teacher, four layers of the first one that learnt from it as \`supervised-kd\` does: 76 % right.
 
 **The columns.** _Right_: of 500 held-out problems, greedy, every character of the answer; with several seeds the mean and the half-width of Student's 95 % interval
 (three seeds: ± 4.3 standard errors, so wide intervals). _KL_, _agrees_: on the student's own greedy text, KL(teacher ‖ student) in nats per token, and the share of its tokens that
@@ -27,6 +28,7 @@ says nothing about which method is best for a language model: the papers' claims
 - Continuation-KD's published φ begins near 0, which asks the student for flat laws first; with 120 steps it does not recover. From ½ it is an ordinary method.
 - Reverse KL, and what is built on it (AdaKD makes hard positions colder still), gives little gradient where a student is surely wrong, as this one is at first.
 - ATKD gives the half of the positions where the teacher is surest no term for the token itself: for students that already know those.
+- \`dtkd-list\` has 40 steps where others have 120: its temperatures are those of the student that a text was scored for, so that it uses each text once.
 - Policy gradients from one sample per position need a student that is sometimes right.
 - Ranks say nothing of how sure the teacher is: \`ranking\` is made to stand beside a divergence, as in \`rlkd\`.
 `;

@@ -63,6 +63,8 @@ export interface MethodConfig {
   readonly file: string;
   /** Who writes the text: `rollout.kind`. */
   readonly text: string;
+  /** The names of its teachers; none: the one of `teacher:`. */
+  readonly teachers: readonly string[];
   /** Of a position's signal in PLAIN, by its specification: two logits of the same id for two losses travel once. */
   readonly plainBytes: number;
   /** What is trained on which text: over the file and what it extends, without what only looks on (evaluation, output). */
@@ -84,6 +86,7 @@ export function listMethods(): readonly MethodConfig[] {
         name,
         file,
         text: config.rollout.kind,
+        teachers: Object.keys(config.teachers),
         plainBytes: plainBytesOf(config.losses),
         digest: digestOf(file),
       };

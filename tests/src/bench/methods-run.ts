@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
 import { LossSet } from "@tandem/student-trainer/losses/loss-set.js";
 import { readRunLog, type StepRecord } from "@tandem/student-trainer/training/run-log.js";
-import { runTrainer } from "../helpers/rollout-cli.js";
 import { SHIFTING, type MethodConfig } from "./methods-plan.js";
 import type { MethodRun } from "./methods-results.js";
+import type { MethodTeachers } from "./methods-teachers.js";
+import { trainer } from "./trainer.js";
 
 /** What a finished student is measured on. */
 export interface Examination {
@@ -17,7 +18,7 @@ export interface Examination {
 export interface RunSetup {
   readonly method: MethodConfig;
   readonly seed: number;
-  readonly teacher: { readonly grpcAddress: string; readonly httpAddress: string };
+  readonly teachers: MethodTeachers;
   readonly runDir: string;
   readonly examination: Examination;
   /** The student's distance to the teacher before any training. */
@@ -26,23 +27,23 @@ export interface RunSetup {
 
 /** Trains with the real commands, examines the student, and judges the run. */
 export async function runMethod(setup: RunSetup): Promise<MethodRun> {
-  const { method, seed, teacher, runDir, examination } = setup;
+  const { method, seed, teachers, runDir, examination } = setup;
   await rm(runDir, { recursive: true, force: true });
   const assignments = [
-    `teacher.address=${teacher.grpcAddress}`,
+    ...teachers.addresses(method),
     `training.seed=${seed}`,
     "training.threads=1",
     `output.dir=${runDir}`,
   ];
   const config = loadRunConfig({ file: method.file, assignments });
   const flags = ["--config", method.file, ...assignments.flatMap((value) => ["--set", value])];
-  const before = await payloadBytes(teacher.httpAddress);
+  const before = await teachers.payloadBytes();
   const began = performance.now();
   // The run's own evaluations are cut short where nothing depends on them: the student is examined below.
   const short = config.training.evaluateEvery === null ? ["--set", "evaluation.rows=1"] : [];
   await trainer("train", ...flags, ...short);
   const seconds = (performance.now() - began) / 1000;
-  const signalBytes = (await payloadBytes(teacher.httpAddress)) - before;
+  const signalBytes = (await teachers.payloadBytes()) - before;
   const measures = await examine(flags, examination);
   const records = await readRunLog(join(runDir, "metrics.jsonl"));
   const steps = records.filter((record): record is StepRecord => record.kind === "step");
@@ -85,20 +86,6 @@ export async function examine(
   const rows = [`evaluation.rows=${problems}`, `evaluation.teacherRows=${teacherRows}`];
   const stdout = await trainer("evaluate", ...flags, ...rows.flatMap((row) => ["--set", row]));
   return JSON.parse(stdout) as Measures;
-}
-
-async function trainer(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await runTrainer(...args);
-  if (code !== 0)
-    throw new Error(`student-trainer ${args.join(" ")} exited with ${code}:\n${stderr}`);
-  return stdout;
-}
-
-/** What the server says it has sent of signals so far. */
-async function payloadBytes(httpAddress: string): Promise<number> {
-  const text = await (await fetch(`http://${httpAddress}/metrics`)).text();
-  const lines = text.matchAll(/^teacher_payload_bytes_total\{[^}]*\} (\S+)$/gm);
-  return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
 }
 
 function measureSteps(steps: readonly StepRecord[]) {

@@ -9,17 +9,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import { startLiveServer, type LiveServer } from "../helpers/live-server.js";
-import { runTrainer } from "../helpers/rollout-cli.js";
 import { methodsPage } from "./methods-page.js";
 import { listMethods, SEVERAL_SEEDS, type MethodConfig } from "./methods-plan.js";
 import { readRuns, replaceFile, writeRuns, type MethodRun } from "./methods-results.js";
 import { examine, runMethod, type Examination } from "./methods-run.js";
+import { MethodTeachers, prepareSmallTeacher, TEACHER, WORK } from "./methods-teachers.js";
+import { trainer } from "./trainer.js";
 
 const ROOT = fileURLToPath(new URL("../../..", import.meta.url));
-const TEACHER = "examples/demo/teacher";
-/** Where examples/methods/base.yaml looks for data and student. */
-const WORK = "runs/methods";
 const STUDENT_LAYERS = "0,2,4";
 
 export async function run(args: string[]): Promise<object> {
@@ -132,19 +129,22 @@ interface MeasureOptions {
 async function measure(planned: readonly PlannedRun[], options: MeasureOptions): Promise<void> {
   if (planned.length === 0) return;
   await prepare();
+  if (planned.some(({ method }) => method.teachers.includes("small"))) await prepareSmallTeacher();
   const queue = [...planned];
   await Promise.all(Array.from({ length: options.jobs }, () => work(queue, options)));
 }
 
 /** Takes runs from the queue until it is empty. */
 async function work(queue: PlannedRun[], { store, examination }: MeasureOptions): Promise<void> {
-  const teacher = await startLiveServer({ model: TEACHER });
+  const teachers = await MethodTeachers.start();
   try {
-    const initialKl = await distanceBefore(teacher, examination);
+    const initialKl = await distanceBefore(teachers, examination);
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       const { method, seed } = next;
+      await teachers.startFor(method);
       const runDir = join(WORK, "runs", `${method.name}-${seed}`);
-      const result = await runMethod({ method, seed, teacher, runDir, examination, initialKl });
+      const setup = { method, seed, teachers, runDir, examination, initialKl };
+      const result = await runMethod(setup);
       await store.add(result);
       const verdict = result.fault ?? `${(100 * result.accuracy).toFixed(1)} %`;
       process.stderr.write(
@@ -152,7 +152,7 @@ async function work(queue: PlannedRun[], { store, examination }: MeasureOptions)
       );
     }
   } finally {
-    await teacher.stop();
+    await teachers.stop();
   }
 }
 
@@ -164,13 +164,15 @@ async function prepare(): Promise<void> {
   }
   if (existsSync(join(WORK, "initial"))) return;
   const flags = ["--from", TEACHER, "--layers", STUDENT_LAYERS, "--out", join(WORK, "initial")];
-  const { code, stderr } = await runTrainer("init", ...flags);
-  if (code !== 0) throw new Error(stderr);
+  await trainer("init", ...flags);
 }
 
-async function distanceBefore(teacher: LiveServer, { teacherRows }: Examination): Promise<number> {
+async function distanceBefore(
+  teachers: MethodTeachers,
+  { teacherRows }: Examination,
+): Promise<number> {
   const config = ["--config", "examples/methods/base.yaml", "--model", join(WORK, "initial")];
-  const address = ["--set", `teacher.address=${teacher.grpcAddress}`];
+  const address = ["--set", `teacher.address=${teachers.large.grpcAddress}`];
   const answers = { problems: teacherRows, teacherRows };
   return (await examine([...config, ...address], answers)).teacherKl;
 }
