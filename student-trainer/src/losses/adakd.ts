@@ -91,6 +91,15 @@ export const adakd: LossDefinition<z.output<typeof options>> = {
       ];
     },
   },
+  measures: {
+    names: ["kept", "temperature"],
+    compute: (ops, { columns: { share, temperature } }) => {
+      invariant(share !== undefined && temperature !== undefined, "the loss is given its columns");
+      const kept = ops.cast(ops.greater(share, ops.scalar(0)), "f32");
+      // The mean with the share is the mean over the kept.
+      return [kept, ops.mul(share, temperature)];
+    },
+  },
   perToken: (ops, { logits, teacher, columns }, { divergence }) => {
     const { share, temperature: given } = columns;
     invariant(

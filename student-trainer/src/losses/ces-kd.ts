@@ -36,6 +36,10 @@ export const cesKd: LossDefinition<z.output<typeof options>> = {
       chooseTeachers(positions, scheduleAt(shift, progress)),
     ],
   },
+  measures: {
+    names: ["teacher"],
+    compute: (_, { columns }) => [columns["chosen"]!],
+  },
   perToken: (ops, inputs, chosen) => {
     const { chosen: teacherOf } = inputs.columns;
     invariant(teacherOf !== undefined, "the loss is given its column");

@@ -41,27 +41,39 @@ export const ctkd: LossDefinition<z.output<typeof options>> = {
       "network.1.weight": { shape: [hidden, 1], initial: Array<number>(hidden).fill(0) },
     }),
   }),
-  perToken: (ops, inputs, { minimum, range, instance }) => {
-    const { logits, teacher, scalars, parameters } = inputs;
-    const { reversal } = scalars;
-    invariant(
-      teacher.dense !== undefined && reversal !== undefined && parameters["theta"] !== undefined,
-      "the loss is given dense teacher logits, its schedule and its parameter",
-    );
-    const own = instance ? ownOffset(ops, inputs) : undefined; // [n,1]
-    const theta = own === undefined ? parameters["theta"] : ops.add(parameters["theta"], own);
-    const level = ops.sigmoid(scaleGradient(ops, theta, reversal));
-    const column = ops.slice(logits, 1, 0, 1); // [n,1]
-    const temperature = ops.broadcastTo(
-      ops.add(ops.scalar(minimum), ops.mul(ops.scalar(range), level)),
-      column,
-    );
+  measures: {
+    names: ["temperature"],
+    compute: (ops, inputs, chosen) => [ops.squeeze(temperatures(ops, inputs, chosen), 1)],
+  },
+  perToken: (ops, inputs, chosen) => {
+    const { logits, teacher } = inputs;
+    invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");
+    const temperature = temperatures(ops, inputs, chosen);
     const sides = { u: teacher.dense, v: logits };
     const pair = { teacher: temperature, student: temperature };
     const value = temperedKl(ops, sides, pair, { byTemperatures: true });
     return ops.mul(ops.squeeze(ops.mul(temperature, temperature), 1), value);
   },
 };
+
+/** T of each position, f32 [n,1]. */
+function temperatures<T extends Tensor>(
+  ops: TensorOps<T>,
+  inputs: LossInputs<T>,
+  { minimum, range, instance }: z.output<typeof options>,
+): T {
+  const { logits, scalars, parameters } = inputs;
+  const { reversal } = scalars;
+  invariant(
+    reversal !== undefined && parameters["theta"] !== undefined,
+    "the loss is given its schedule and its parameter",
+  );
+  const own = instance ? ownOffset(ops, inputs) : undefined; // [n,1]
+  const theta = own === undefined ? parameters["theta"] : ops.add(parameters["theta"], own);
+  const level = ops.sigmoid(scaleGradient(ops, theta, reversal));
+  const column = ops.slice(logits, 1, 0, 1); // [n,1]
+  return ops.broadcastTo(ops.add(ops.scalar(minimum), ops.mul(ops.scalar(range), level)), column);
+}
 
 /** Of a position: what the network sees. */
 const FEATURES = 4;

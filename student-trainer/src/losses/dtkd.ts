@@ -88,21 +88,38 @@ export const dtkd: LossDefinition<z.output<typeof options>> = {
       },
     };
   },
+  measures: {
+    names: ["teacherTemperature", "studentTemperature"],
+    compute: (ops, inputs, chosen) => {
+      if (chosen.dense) {
+        const { sides, temperature } = denseInputs(inputs);
+        const pair = pairOf(ops, sides, { ...chosen, temperature });
+        return [ops.squeeze(pair.teacher, 1), ops.squeeze(pair.student, 1)];
+      }
+      const { teacher, student } = inputs.teacher.tempered;
+      invariant(teacher !== undefined && student !== undefined, "a tempered list");
+      return [teacher.tau, student.tau];
+    },
+  },
   perToken: (ops, inputs, chosen) => (chosen.dense ? denseLoss : listedLoss)(ops, inputs, chosen),
 };
 
 type DtkdOptions = z.output<typeof options>;
 
-function denseLoss<T extends Tensor>(
-  ops: TensorOps<T>,
-  { logits, teacher, scalars: { temperature } }: LossInputs<T>,
-  { mode, alpha, beta, centred, floor }: DtkdOptions,
-): T {
+function denseInputs<T>({ logits, teacher, scalars: { temperature } }: LossInputs<T>) {
   invariant(
     teacher.dense !== undefined && temperature !== undefined,
     "a dense loss is given dense teacher logits and its temperature",
   );
-  const sides = { u: teacher.dense, v: logits };
+  return { sides: { u: teacher.dense, v: logits }, temperature };
+}
+
+function denseLoss<T extends Tensor>(
+  ops: TensorOps<T>,
+  inputs: LossInputs<T>,
+  { mode, alpha, beta, centred, floor }: DtkdOptions,
+): T {
+  const { sides, temperature } = denseInputs(inputs);
   const pair = pairOf(ops, sides, { mode, temperature, centred, floor });
   const byTemperatures = mode === "released";
   const dynamic = ops.mul(

@@ -84,6 +84,10 @@ export const itkd: LossDefinition<z.output<typeof options>> = {
     const choices = chooseTemperatures(positions, agent, { ...chosen, progress });
     learnFromStep(agent, choices, meanPerformance(positions), chosen);
   },
+  measures: {
+    names: ["temperature"],
+    compute: (_, { columns }) => [columns["temperature"]!],
+  },
   perToken: (ops, { logits, teacher, columns }) => {
     const { temperature: given } = columns;
     invariant(

@@ -174,6 +174,18 @@ export interface LossColumns<Options> {
   ) => readonly Float32Array[];
 }
 
+/** Numbers of each position that a loss finds on its way to its value (temperatures, what it keeps), for the log of a run. */
+export interface LossMeasures<Options> {
+  readonly names: readonly string[];
+  /** One tensor per name, f32 [n]; the log has their means, each position weighed as the loss weighs it. Rows that weigh nothing must stay
+   * finite. */
+  readonly compute: <T extends Tensor>(
+    ops: TensorOps<T>,
+    inputs: LossInputs<T>,
+    options: Options,
+  ) => readonly T[];
+}
+
 export type OwnNumbers = Readonly<Record<string, ArrayLike<number>>>;
 
 /** What a loss may learn from a step behind it. */
@@ -217,6 +229,7 @@ export interface LossDefinition<Options = unknown> {
   ) => Readonly<Record<string, LossParameter>>;
   /** Runs behind each step, for parameters that are no subject of a gradient: counters and running means, which checkpoints keep. */
   readonly observe?: (outcome: StepOutcome<Options>) => void;
+  readonly measures?: LossMeasures<Options>;
   /** The loss of each position, f32 [n], in nats; mask, weights and means are applied by the one reducer, not here.
    * Must stay finite, value and gradient, for every finite student and for −∞ teacher logits. */
   readonly perToken: <T extends Tensor>(

@@ -66,6 +66,10 @@ export interface ConfiguredLoss {
   };
   readonly probe: (<T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T) | undefined;
   readonly observe: ((outcome: Omit<StepOutcome<unknown>, "options">) => void) | undefined;
+  readonly measures: {
+    readonly names: readonly string[];
+    readonly compute: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => readonly T[];
+  };
   readonly perToken: <T extends Tensor>(ops: TensorOps<T>, inputs: LossInputs<T>) => T;
 }
 
@@ -179,6 +183,10 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
       },
       probe: probeOf(definition, options),
       observe: definition.observe && ((outcome) => definition.observe!({ ...outcome, options })),
+      measures: {
+        names: definition.measures?.names ?? [],
+        compute: (ops, inputs) => definition.measures?.compute(ops, inputs, options) ?? [],
+      },
       perToken: (ops, inputs) => definition.perToken(ops, inputs, options),
     };
   };

@@ -328,6 +328,21 @@ export class LossSet {
     );
   }
 
+  /** For logs: `LOSS.NAME`. */
+  get measureNames(): readonly string[] {
+    const { names } = this;
+    return this.#members.flatMap(({ measures }, index) =>
+      measures.names.map((own) => `${names[index]}.${own}`),
+    );
+  }
+
+  /** What losses find on the way to their values, f32 [n] each, in the order of `measureNames`. */
+  measures<T extends Tensor>(ops: TensorOps<T>, inputs: LossSetInputs<T>): readonly T[] {
+    return this.#members.flatMap(({ measures }, index) =>
+      measures.compute(ops, this.#inputsOf(index, inputs)),
+    );
+  }
+
   /** The part that one loss sees, under its own names. */
   #inputsOf<T>(index: number, inputs: LossSetInputs<T>): LossInputs<T> {
     const member = this.#members[index]!;

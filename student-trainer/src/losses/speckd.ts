@@ -67,6 +67,12 @@ export const speckd: LossDefinition<SpeckdOptions> = {
         : keptShare(positions, (position) => isAccepted(position, chosen)),
     ],
   },
+  measures: {
+    names: ["accepted"],
+    compute: (ops, { columns }) => [
+      ops.cast(ops.greater(columns["accepted"]!, ops.scalar(0)), "f32"),
+    ],
+  },
   perToken: (ops, inputs, chosen) => {
     const { accepted } = inputs.columns;
     invariant(accepted !== undefined, "the loss is given its column");

@@ -65,6 +65,10 @@ export const swing: LossDefinition<SwingOptions> = {
       ...noiseColumns(positions, chosen),
     ],
   },
+  measures: {
+    names: ["private"],
+    compute: (_, { columns }) => [columns["private"]!],
+  },
   perToken: (ops, inputs, chosen) => {
     const { private: probability, ...noise } = inputs.columns;
     const { temperature } = inputs.scalars;

@@ -59,8 +59,10 @@ class DegradedSource implements RolloutSource {
     }
   }
 
-  observe(measures: Readonly<Record<string, number | string>>): void {
-    this.#source.observe?.(measures);
+  observe(
+    measures: Readonly<Record<string, number | string>>,
+  ): Readonly<Record<string, number>> | undefined {
+    return this.#source.observe?.(measures);
   }
 
   state(): JsonValue {

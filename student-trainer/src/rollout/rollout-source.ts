@@ -85,11 +85,14 @@ class DataRolloutSource implements RolloutSource {
     };
   }
 
-  observe({ answerLoss }: Readonly<Record<string, number | string>>): void {
+  observe({
+    answerLoss,
+  }: Readonly<Record<string, number | string>>): Readonly<Record<string, number>> | undefined {
     const { kind, adaptive } = this.#options.config;
-    if (kind !== "adaptive" || typeof answerLoss !== "number") return;
+    if (kind !== "adaptive" || typeof answerLoss !== "number") return undefined;
     this.#adaptive = observeLoss(this.#adaptive, answerLoss, adaptive);
     this.#committed = { ...this.#committed, adaptive: this.#adaptive };
+    return { adaptiveThreshold: this.#adaptive.threshold };
   }
 
   restore(state: JsonValue): void {

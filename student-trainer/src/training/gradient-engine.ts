@@ -26,6 +26,14 @@ export interface GradientEngineOptions {
   readonly threads: number;
 }
 
+/** Of a microbatch, Σ coefficient·value over its positions. */
+export interface LossSums {
+  /** Of each loss, unweighted. */
+  readonly losses: readonly number[];
+  /** Of each of `LossSet.measures`. */
+  readonly measures: readonly number[];
+}
+
 const MAX_SESSIONS = 2;
 
 /** By number of chunks, the one used last at the end. */
@@ -64,16 +72,17 @@ export class GradientEngine {
     return new Map([...this.#sums].map(([name, { data }]) => [name, data as Float32Array]));
   }
 
-  /** Adds a microbatch's gradients to the sum; with `first`, the sum begins anew. Returns Σ coefficient·perToken of each loss, unweighted. */
+  /** Adds a microbatch's gradients to the sum; with `first`, the sum begins anew. */
   async accumulate(
     { chunks, positions, feeds }: PackedMicrobatch,
     { weights, scalars }: LossNumbers,
     first: boolean,
-  ): Promise<readonly number[]> {
+  ): Promise<LossSums> {
     const session = await this.#session(chunks);
     if (!first) this.#own ??= this.#allocate();
     const targets = first ? this.#sums : this.#own!;
     const fetches: Record<string, HostTensor | null> = { losses: null };
+    if (this.#options.losses.measureNames.length > 0) fetches["measures"] = null;
     for (const [name, tensor] of targets) fetches[gradientName(name)] = tensor;
     const results = await session.run(
       {
@@ -86,9 +95,12 @@ export class GradientEngine {
       fetches,
     );
     if (!first) this.#addOwn();
-    const losses = results["losses"];
+    const { losses, measures } = results;
     invariant(losses?.dtype === "f32", "the gradient session returns its losses");
-    return Array.from(losses.data);
+    return {
+      losses: Array.from(losses.data),
+      measures: measures === undefined ? [] : Array.from(measures.data as Float32Array),
+    };
   }
 
   async close(): Promise<void> {

@@ -32,7 +32,7 @@ export function gradientName(parameter: string): string {
 }
 
 /** Forward and backward of one microbatch. Inputs: all parameters by name, those of the losses included, `ids` [B,T], positions, `weights` [L] of the losses,
- * `scalars` [S] if there are any, and the loss rows as `packMicrobatch` names them. Outputs: `losses` [L], each unweighted, and `gradient.NAME`.
+ * `scalars` [S] if there are any, and the loss rows as `packMicrobatch` names them. Outputs: `losses` [L], each unweighted, `measures` [M] if there are any, and `gradient.NAME`.
  *
  * Logits exist for one chunk at a time, what the losses make of them for a few of its rows: a chunk's gradient is taken at once (the coefficients are known beforehand), so that only
  * its hidden states' gradient [C,D] and the sum for the head stay behind. The body's backward pass starts from those. */
@@ -51,6 +51,7 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
 
   let headGradient: GraphTensor | undefined;
   let lossSums: GraphTensor | undefined;
+  let measured: GraphTensor | undefined;
   /** Of each chunk those of `kept`. */
   const keptGradients: (readonly GraphTensor[])[] = [];
   for (let chunk = 0; chunk < chunks; chunk++) {
@@ -61,7 +62,7 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
       return g.stopGradient(after(g, cut, ...behind));
     });
     const own = chunkRows(g, options, { states, weight, chunk, columns: true });
-    const { sums, byLogits, byLayers, byOwned } = lossGradients(g, options, {
+    const { sums, measures, byLogits, byLayers, byOwned } = lossGradients(g, options, {
       ...settings,
       rows: own,
       coefficients: g.input(`coefficients.${chunk}`, "f32", ["C"]),
@@ -74,6 +75,9 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
     });
     headGradient = headGradient === undefined ? byHead! : g.add(headGradient, byHead!);
     lossSums = lossSums === undefined ? sums : g.add(lossSums, sums);
+    if (measures !== undefined) {
+      measured = measured === undefined ? measures : g.add(measured, measures);
+    }
     keptGradients.push([byRows!, ...byLayers]);
     byOwned.forEach((gradient, at) => {
       const before = ownedGradients[at];
@@ -81,6 +85,7 @@ export function buildGradientGraph(options: GradientGraphOptions): Graph {
     });
   }
   g.output("losses", lossSums!);
+  if (measured !== undefined) g.output("measures", measured);
   options.losses.parameters.forEach(({ name }, at) => {
     g.output(gradientName(name), ownedGradients[at]!);
   });

@@ -81,6 +81,8 @@ export interface LossRowResults {
   readonly perToken: readonly GraphTensor[];
   /** f32 [L]: Σ coefficient·perToken of each loss. */
   readonly sums: GraphTensor;
+  /** f32 [M]: the same of each of `LossSet.measures`; left out where there are none. */
+  readonly measures?: GraphTensor;
   /** The gradient of Σ weight·sum by the logits, f32 [C,V]. */
   readonly byLogits: GraphTensor;
   /** By `LossRows.layers`, f32 [C,D] each. */
@@ -110,25 +112,31 @@ export function lossGradients(
   const results = inRowBlocks(g, blocked, (b, [coefficient, ...own], [weight, ...settings]) => {
     const inputs = lossInputs(b, options, { own, settings });
     const perToken = options.losses.perToken(b, inputs);
-    const sums = perToken.map((values) =>
-      b.reduceSum(b.mul(values, coefficient!), { keepDims: true }),
-    );
-    const total = b.concat(sums, 0);
+    const sumsOf = (each: readonly GraphTensor[]) =>
+      each.map((values) => b.reduceSum(b.mul(values, coefficient!), { keepDims: true }));
+    const total = b.concat(sumsOf(perToken), 0);
+    const found = sumsOf(options.losses.measures(b, inputs));
+    const measures = found.length === 0 ? [] : [b.concat(found, 0)];
     const states = [inputs.logits, ...(inputs.studentLayers?.values() ?? [])];
     const wrt = [...states, ...inputs.parameters];
     const all = gradients(b, { outputs: [total], seeds: [weight!], wrt });
     const byStates = all.slice(0, states.length);
-    return { rows: [...byStates, ...perToken], sums: [total, ...all.slice(states.length)] };
+    return {
+      rows: [...byStates, ...perToken],
+      sums: [total, ...all.slice(states.length), ...measures],
+    };
   });
   const [byLogits, ...rest] = results.rows;
-  const [sums, ...byOwned] = results.sums;
+  const [sums, ...others] = results.sums;
+  const measures = others[owned.length];
   const count = rows.layers.length;
   return {
     byLogits: byLogits!,
     byLayers: rest.slice(0, count),
     perToken: rest.slice(count),
     sums: sums!,
-    byOwned,
+    ...(measures !== undefined && { measures }),
+    byOwned: others.slice(0, owned.length),
   };
 }
 

@@ -76,8 +76,9 @@ export class PlainTextTerm {
     const size = this.#options.microBatchSize ?? weighted.length;
     for (const [index, sequences] of portions(weighted, size).entries()) {
       const packed = packMicrobatch(sequences, this.#packing);
-      const own = await this.#engine.accumulate(packed, { weights, scalars: [] }, index === 0);
-      own.forEach((value, at) => (sums[at]! += value));
+      const numbers = { weights, scalars: [] };
+      const own = await this.#engine.accumulate(packed, numbers, index === 0);
+      own.losses.forEach((value, at) => (sums[at]! += value));
     }
     for (const [name, own] of this.#engine.gradients) addInto(gradients.get(name)!, own);
     const names = this.#losses.names.map((_, at) => (at === 0 ? "plain-text" : "plain-text-kl"));

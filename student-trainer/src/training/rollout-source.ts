@@ -18,8 +18,10 @@ export interface RolloutSource {
   next(request: RolloutRequest): Promise<RolloutBatch>;
   /** Leaves out the batch that `next` failed to write. */
   skip?(): void;
-  /** Told of every evaluation, between two batches. */
-  observe?(measures: Readonly<Record<string, number | string>>): void;
+  /** Told of every evaluation, between two batches. What it returns is logged beside the measures. */
+  observe?(
+    measures: Readonly<Record<string, number | string>>,
+  ): Readonly<Record<string, number>> | undefined;
   /** Everything needed to go on behind the last batch returned. */
   state(): JsonValue;
   restore(state: JsonValue): void;

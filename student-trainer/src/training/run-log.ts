@@ -15,6 +15,8 @@ export interface StepRecord extends StepTiming {
   readonly loss: number;
   /** Each loss without its weight. */
   readonly losses: Readonly<Record<string, number>>;
+  /** What losses found on the way, `LOSS.NAME`: temperatures, what was kept; means over the positions. Absent where no loss has any. */
+  readonly measures?: Readonly<Record<string, number>>;
   /** Before clipping. */
   readonly gradNorm: number;
   readonly learningRate: number;

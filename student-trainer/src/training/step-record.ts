@@ -39,6 +39,7 @@ export function toStepRecord({
     epoch: minibatch.rollouts.reduce((highest, { epoch }) => Math.max(highest, epoch), 0),
     loss: result.loss,
     losses: result.losses,
+    ...(Object.keys(result.measures).length > 0 && { measures: result.measures }),
     gradNorm: result.gradNorm,
     learningRate: result.learningRate,
     tokens: result.tokens,

@@ -6,6 +6,8 @@ export interface StepResult {
   /** Weighted sum of the losses. */
   readonly loss: number;
   readonly losses: Readonly<Record<string, number>>;
+  /** By `LossSet.measureNames`, means over the positions. */
+  readonly measures: Readonly<Record<string, number>>;
   readonly gradNorm: number;
   readonly learningRate: number;
   /** Positions that carried loss; with none, nothing was updated. */

@@ -42,6 +42,8 @@ export interface TrainStepOptions {
 interface Accumulated {
   /** Of each loss, unweighted. */
   readonly sums: readonly number[];
+  /** Of each of `LossSet.measures`. */
+  readonly measures: readonly number[];
   /** Positions that carried loss. */
   readonly tokens: number;
   readonly seen: SeenPositions;
@@ -108,7 +110,7 @@ export class TrainStep implements StepRunner {
     const learningRate = learningRateAt(optimizer, step, totalSteps);
     const progress = step / totalSteps;
     const weights = losses.weightsAt(progress);
-    const { sums, tokens, seen } = await this.#accumulate(minibatch, {
+    const { sums, measures, tokens, seen } = await this.#accumulate(minibatch, {
       weights,
       scalars: losses.scalarsAt(progress),
       progress,
@@ -135,6 +137,7 @@ export class TrainStep implements StepRunner {
         ...Object.fromEntries(losses.names.map((name, index) => [name, sums[index]!])),
         ...plain?.parts,
       },
+      measures: Object.fromEntries(losses.measureNames.map((name, at) => [name, measures[at]!])),
       gradNorm,
       learningRate,
       tokens,
@@ -174,6 +177,7 @@ export class TrainStep implements StepRunner {
   ): Promise<Accumulated> {
     const { reduction, microBatchSize, losses } = this.#options;
     const sums = losses.names.map(() => 0);
+    const measures = losses.measureNames.map(() => 0);
     const kept = minibatch.filter(({ response }) => response.length > 0);
     const coefficients = reductionCoefficients(
       kept.map(({ response }) => new Uint8Array(response.length).fill(1)),
@@ -192,10 +196,11 @@ export class TrainStep implements StepRunner {
     for (const [index, sequences] of portions(weighted, microBatchSize ?? kept.length).entries()) {
       const packed = this.#pack(sequences);
       const own = await this.#engine.accumulate(packed, numbers, index === 0);
-      own.forEach((value, loss) => (sums[loss]! += value));
+      own.losses.forEach((value, loss) => (sums[loss]! += value));
+      own.measures.forEach((value, at) => (measures[at]! += value));
       tokens += packed.lossPositions;
     }
-    return { sums, tokens, seen };
+    return { sums, measures, tokens, seen };
   }
 
   /** Adds the losses' probes, if there are any. Every position weighs something. */

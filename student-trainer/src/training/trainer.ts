@@ -233,8 +233,8 @@ class Trainer {
     await publishWeights((await this.#mirror.sync()).weights);
     const { step } = this.#cursor;
     const measures = await evaluate(step);
-    this.#options.source.observe?.(measures);
-    const record: EvaluationRecord = { ...measures, kind: "evaluation", step };
+    const own = this.#options.source.observe?.(measures);
+    const record: EvaluationRecord = { ...measures, ...own, kind: "evaluation", step };
     await this.#log.append(record);
     onEvaluation?.(record);
   }

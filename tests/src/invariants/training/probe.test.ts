@@ -57,7 +57,9 @@ async function compute(chunkRows: number) {
       parameters: [],
     });
     const known = packMicrobatch([{ rollout, coefficients, columns: columns! }], packing);
-    const [loss] = await engine.accumulate(known, { weights: [1], scalars: [] }, true);
+    const numbers = { weights: [1], scalars: [] };
+    const sums = await engine.accumulate(known, numbers, true);
+    const [loss] = sums.losses;
     const gradients = [...engine.gradients.values()].flatMap((values) => Array.from(values));
     return { chunks: known.chunks, probes, columns: columns!, loss: loss!, gradients };
   } finally {

@@ -87,7 +87,8 @@ async function compute(chunkRows: number, model = initFromScratch(TINY_LLAMA, 7)
         keepSequences: losses.keepsSequences,
       },
     );
-    const sums = await engine.accumulate(packed, { weights: WEIGHTS, scalars: [] }, true);
+    const numbers = { weights: WEIGHTS, scalars: [] };
+    const { losses: sums } = await engine.accumulate(packed, numbers, true);
     const byName = engine.gradients;
     const gradients = [...byName.values()].flatMap((own) => Array.from(own));
     const size = packed.feeds["targets.0"]!.shape[0]!;

@@ -40,8 +40,9 @@ async function gradientsOf(name: string, microbatch: number, chunkRows: number) 
       positionMultiple: 8,
       chunkRows,
     });
-    const [own] = await engine.accumulate(packed, { weights: [1], scalars: [] }, from === 0);
-    loss += own!;
+    const numbers = { weights: [1], scalars: [] };
+    const sums = await engine.accumulate(packed, numbers, from === 0);
+    loss += sums.losses[0]!;
   }
   await engine.close();
   return { loss, gradients: engine.gradients };

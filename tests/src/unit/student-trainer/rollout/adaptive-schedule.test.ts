@@ -112,6 +112,14 @@ describe("adaptive rollouts", () => {
     return textsOf(await ask(at / STEPS));
   };
 
+  it("say where the schedule stands at every evaluation", () => {
+    const { source } = open("adaptive");
+    const at = (answerLoss: number) => source.observe?.({ answerLoss });
+    assert.deepEqual(at(1), { adaptiveThreshold: 0.5 });
+    assert.deepEqual(at(9), { adaptiveThreshold: 0.6 });
+    assert.equal(source.observe?.({}), undefined);
+  });
+
   it("have given text, fresh text, and text of before with its own prompt", async () => {
     const run = open("adaptive");
     const batches: ReturnType<typeof textsOf>[] = [];
