@@ -57,6 +57,43 @@ export const SHIFTING: Readonly<Record<string, string>> = {
   "minillm-plain-text": "an estimate of a policy gradient",
 };
 
+const OF_DRAFTS = ["acceptance", "acceptanceAt", "teacherShare", "teacherShareAt"] as const;
+const OF_CONSISTENCY = [
+  "consistencyAt1",
+  "consistencyAt2",
+  "consistencyAt3",
+  "consistencyAt5",
+  "overlapAt3",
+  "overlapAt5",
+  "overlapAt10",
+] as const;
+const OF_DTKD = ["dtkd.teacherTemperature", "dtkd.studentTemperature"] as const;
+const OF_ADAKD = ["adakd.kept", "adakd.temperature"] as const;
+
+/** What metrics.jsonl must say of each step beside the values of the losses and, where drafts are judged, their acceptance. */
+const STEP_METRICS: Readonly<Record<string, readonly string[]>> = {
+  adakd: OF_ADAKD,
+  "adakd-controlled": OF_ADAKD,
+  "ces-kd": ["ces-kd.teacher"],
+  ctkd: ["ctkd.temperature"],
+  "ctkd-instance": ["ctkd.temperature"],
+  dtkd: OF_DTKD,
+  "dtkd-list": OF_DTKD,
+  "dtkd-released": OF_DTKD,
+  "dtkd-solved": OF_DTKD,
+  itkd: ["itkd.temperature"],
+  "minillm-plain-text": ["plain-text", "plain-text-kl"],
+  speckd: ["speckd.accepted"],
+  swing: ["swing.private"],
+};
+
+/** The same of each evaluation during the run. */
+const EVALUATION_METRICS: Readonly<Record<string, readonly string[]>> = {
+  distillm: ["answerLoss", "adaptiveThreshold"],
+  rlkd: OF_CONSISTENCY,
+  "rlkd-dynamic": OF_CONSISTENCY,
+};
+
 export interface MethodConfig {
   /** Name of the file. */
   readonly name: string;
@@ -65,6 +102,9 @@ export interface MethodConfig {
   readonly text: string;
   /** The names of its teachers; none: the one of `teacher:`. */
   readonly teachers: readonly string[];
+  /** What metrics.jsonl must say of each step, the losses included, and of each evaluation. */
+  readonly stepMetrics: readonly string[];
+  readonly evaluationMetrics: readonly string[];
   /** Of a position's signal in PLAIN, by its specification: two logits of the same id for two losses travel once. */
   readonly plainBytes: number;
   /** What is trained on which text: over the file and what it extends, without what only looks on (evaluation, output). */
@@ -87,6 +127,12 @@ export function listMethods(): readonly MethodConfig[] {
         file,
         text: config.rollout.kind,
         teachers: Object.keys(config.teachers),
+        stepMetrics: [
+          ...new LossSet(config.losses).names,
+          ...(config.rollout.kind === "skd" ? OF_DRAFTS : []),
+          ...(STEP_METRICS[name] ?? []),
+        ],
+        evaluationMetrics: EVALUATION_METRICS[name] ?? [],
         plainBytes: plainBytesOf(config.losses),
         digest: digestOf(file),
       };

@@ -1,9 +1,9 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
-import { LossSet } from "@tandem/student-trainer/losses/loss-set.js";
 import { readRunLog, type StepRecord } from "@tandem/student-trainer/training/run-log.js";
-import { SHIFTING, type MethodConfig } from "./methods-plan.js";
+import { faultOf } from "./methods-fault.js";
+import type { MethodConfig } from "./methods-plan.js";
 import type { MethodRun } from "./methods-results.js";
 import type { MethodTeachers } from "./methods-teachers.js";
 import { trainer } from "./trainer.js";
@@ -61,12 +61,7 @@ export async function runMethod(setup: RunSetup): Promise<MethodRun> {
     bytesPerPosition: signalBytes / measured.tokens,
     seconds,
   };
-  const fault = faultOf(run, {
-    steps,
-    lossNames: new LossSet(config.losses).names,
-    drafts: config.rollout.kind === "skd",
-    initialKl: setup.initialKl,
-  });
+  const fault = faultOf(run, { method, records, initialKl: setup.initialKl });
   await rm(runDir, { recursive: true, force: true });
   return { ...run, ...(fault !== undefined && { fault }) };
 }
@@ -108,39 +103,4 @@ function measureSteps(steps: readonly StepRecord[]) {
     tokens,
     trainedTokens: tokensOf(steps),
   };
-}
-
-interface Expected {
-  readonly steps: readonly StepRecord[];
-  readonly lossNames: readonly string[];
-  readonly drafts: boolean;
-  readonly initialKl: number;
-}
-
-/** Why the run does not count, in words. */
-function faultOf(
-  run: Omit<MethodRun, "fault">,
-  { steps, lossNames, drafts, initialKl }: Expected,
-): string | undefined {
-  // JSON has no NaN: a number that is not finite was written as null.
-  const finite = (value: unknown) => typeof value === "number" && Number.isFinite(value);
-  const odd = steps.find(
-    ({ loss, gradNorm, losses }) => ![loss, gradNorm, ...Object.values(losses)].every(finite),
-  );
-  if (odd !== undefined) return `step ${odd.step} has a number that is not finite`;
-  const lost = lossNames.find((name) => !steps.every(({ losses }) => name in losses));
-  if (lost !== undefined) return `${lost} is missing from metrics.jsonl`;
-  if (
-    drafts &&
-    !steps.every(({ acceptance, acceptanceAt }) => finite(acceptance) && acceptanceAt !== undefined)
-  ) {
-    return "no acceptance, or none by position, in metrics.jsonl";
-  }
-  if (!(run.method in SHIFTING) && !(run.lossLast < run.lossFirst)) {
-    return `the loss rose from ${run.lossFirst} to ${run.lossLast}`;
-  }
-  if (!(run.teacherKl < initialKl)) {
-    return `the distance to the teacher rose from ${initialKl} to ${run.teacherKl}`;
-  }
-  return undefined;
 }

@@ -14,8 +14,8 @@ const example = (path: string) =>
   fileURLToPath(new URL(`../../../../examples/${path}`, import.meta.url));
 
 /** One each of: text by both, given text with all logits and cross-entropy beside it, a coin between the student's text and given text, hidden
- * states. */
-const METHODS = ["skd", "dtkd", "gkd", "kd-nas"] as const;
+ * states, a schedule that follows the run. */
+const METHODS = ["skd", "dtkd", "gkd", "kd-nas", "distillm"] as const;
 
 describe("methods of examples/methods", { timeout: 120_000 }, () => {
   let folder: string;
@@ -62,12 +62,16 @@ describe("methods of examples/methods", { timeout: 120_000 }, () => {
     );
     assert.equal(code, 0, stderr);
     const records = await readRunLog(join(runDir, "metrics.jsonl"));
-    return records.flatMap((record) => (record.kind === "step" ? [record] : []));
+    return {
+      steps: records.flatMap((record) => (record.kind === "step" ? [record] : [])),
+      evaluations: records.flatMap((record) => (record.kind === "evaluation" ? [record] : [])),
+    };
   }
 
   it("train at the same time with one teacher: the loss falls, their numbers are logged", async () => {
-    const [skd, dtkd, gkd] = await Promise.all(METHODS.map(train));
-    for (const steps of [skd!, dtkd!, gkd!]) {
+    const runs = await Promise.all(METHODS.map(train));
+    const [skd, dtkd, gkd, kdNas, distillm] = runs.map(({ steps }) => steps);
+    for (const steps of [skd!, dtkd!, gkd!, kdNas!, distillm!]) {
       assert.equal(steps.length, 6);
       const [first, last] = [steps[0]!.losses, steps.at(-1)!.losses];
       for (const name of Object.keys(first)) {
@@ -77,6 +81,17 @@ describe("methods of examples/methods", { timeout: 120_000 }, () => {
     assert.ok(skd!.every(({ acceptance }) => acceptance! > 0.3 && acceptance! < 1));
     assert.ok(skd![0]!.teacherShare > 0);
     assert.deepEqual(Object.keys(dtkd![0]!.losses), ["dtkd", "cross-entropy"]);
+    for (const { measures } of dtkd!) {
+      // Both temperatures of a position add up to twice τ = 4, or a little more where one would fall below a quarter of τ.
+      const sum = measures!["dtkd.teacherTemperature"]! + measures!["dtkd.studentTemperature"]!;
+      assert.ok(sum > 8 - 1e-4 && sum < 8.2, `${sum}`);
+    }
     assert.deepEqual(Object.keys(gkd![0]!.losses), ["generalized-jsd"]);
+    assert.deepEqual(Object.keys(kdNas![0]!.losses), ["kd-nas", "cross-entropy"]);
+    // φ as the example begins with it, and behind the last step: it rises by 0.1 where the answer's loss has.
+    const [begin, end] = runs[4]!.evaluations;
+    assert.equal(begin!["adaptiveThreshold"], 0.5);
+    const rises = Number(end!["answerLoss"]) >= Number(begin!["answerLoss"]) + 0.1;
+    assert.equal(end!["adaptiveThreshold"], rises ? 0.6 : 0.5);
   });
 });

@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { listLosses } from "@tandem/student-trainer";
 import { loadRunConfig } from "@tandem/student-trainer/config/load-run-config.js";
+import { LossSet } from "@tandem/student-trainer/losses/loss-set.js";
 import { totalSteps } from "@tandem/student-trainer/training/training-config.js";
+import { faultOf } from "../../bench/methods-fault.js";
 import { listMethods, SHIFTING } from "../../bench/methods-plan.js";
 import { intervalOf } from "../../bench/methods-results.js";
 import { methodsPage } from "../../bench/methods-page.js";
@@ -49,9 +51,89 @@ describe("examples/methods", () => {
     assert.equal(bytes("attention-relations"), 3 * 128 * 2 + 8 * 8 + 8);
   });
 
+  it("names metrics of losses that the losses have", () => {
+    const names = new Set(["plain-text", "plain-text-kl"]);
+    for (const { name, file, stepMetrics } of methods) {
+      const losses = new LossSet(load(file).losses);
+      const own = new Set([...losses.names, ...losses.measureNames, ...names]);
+      const unknown = stepMetrics.filter(
+        (metric) => !own.has(metric) && !/^(acc|teacherS)/.test(metric),
+      );
+      assert.deepEqual(unknown, [], name);
+      // And all of them.
+      for (const metric of losses.measureNames) assert.ok(stepMetrics.includes(metric), metric);
+    }
+  });
+
   it("knows the methods whose loss need not fall", () => {
     const names = methods.map(({ name }) => name);
     for (const name of Object.keys(SHIFTING)) assert.ok(names.includes(name), name);
+  });
+});
+
+describe("what is wrong with a run", () => {
+  const step = {
+    kind: "step",
+    step: 1,
+    round: 0,
+    iteration: 0,
+    epoch: 0,
+    loss: 2,
+    losses: { adakd: 2 },
+    measures: { "adakd.kept": 0.5, "adakd.temperature": 1.1 },
+    gradNorm: 1,
+    learningRate: 1,
+    tokens: 5,
+    teacherShare: 0,
+    tokensPerSecond: 1,
+    teacherWaitMs: 0,
+    seconds: 1,
+    rolloutSeconds: 0,
+  } as const;
+  const run = { lossFirst: 2, lossLast: 1, teacherKl: 0.5 };
+  const fault = (name: string, records: readonly object[], values = run) => {
+    const method = methods.find((own) => own.name === name)!;
+    return faultOf(values, { method, records: records as never, initialKl: 1 });
+  };
+
+  it("is nothing where every metric is there and both distances fall", () => {
+    assert.equal(fault("adakd", [step]), undefined);
+  });
+
+  it("is a loss or a metric that is missing, or not finite", () => {
+    const without = (part: object) => fault("adakd", [{ ...step, ...part }]);
+    assert.equal(without({ losses: {} }), "step 1: adakd is missing from metrics.jsonl");
+    assert.equal(without({ measures: {} }), "step 1: adakd.kept is missing from metrics.jsonl");
+    assert.equal(
+      without({ measures: { ...step.measures, "adakd.temperature": null } }),
+      "step 1: adakd.temperature is not finite",
+    );
+    assert.equal(without({ gradNorm: null }), "step 1: gradNorm is not finite");
+    const drafts = { ...step, losses: { "forward-kl": 2 }, acceptance: 0.5, acceptanceAt: [] };
+    assert.equal(fault("skd", [drafts]), "step 1: acceptanceAt is not finite");
+  });
+
+  it("is an evaluation without the method's metrics, or none", () => {
+    const own = { ...step, losses: { rlkd: 1 } };
+    assert.equal(fault("rlkd", [own]), "no evaluation in metrics.jsonl, and so no consistencyAt1");
+    assert.equal(
+      fault("rlkd", [own, { kind: "evaluation", step: 0, accuracy: 0 }]),
+      "evaluation 0: consistencyAt1 is missing from metrics.jsonl",
+    );
+  });
+
+  it("is a loss or a distance to the teacher that rose", () => {
+    const rises = { ...run, lossLast: 3 };
+    assert.match(fault("adakd", [step], rises)!, /the loss rose from 2 to 3/);
+    assert.equal(
+      fault(
+        "ctkd",
+        [{ ...step, losses: { ctkd: 1, "cross-entropy": 1 }, measures: { "ctkd.temperature": 9 } }],
+        rises,
+      ),
+      undefined,
+    );
+    assert.match(fault("adakd", [step], { ...run, teacherKl: 2 })!, /distance.* rose from 1 to 2/);
   });
 });
 
