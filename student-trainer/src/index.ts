@@ -1,9 +1,6 @@
 /** The trainer as a library. */
-export {
-  evaluateLoss,
-  type LossEvaluation,
-  type LossValue,
-} from "./evaluate-loss/evaluate-loss.js";
+export { evaluateLoss } from "./evaluate-loss/evaluate-loss.js";
+export type { LossEvaluation, LossSequence, LossValue } from "./evaluate-loss/loss-evaluation.js";
 export { listLosses, type LossListing, type LossOption } from "./evaluate-loss/list-losses.js";
 export { lossRequirement } from "./evaluate-loss/loss-requirement.js";
 export type { SignalRequirement } from "./losses/signal-requirement.js";

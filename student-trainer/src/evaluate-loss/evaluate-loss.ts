@@ -11,58 +11,11 @@ import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
 import { reductionCoefficients } from "../losses/reduction.js";
 import type { SignalRequirement, TeacherRequirement } from "../losses/signal-requirement.js";
-import { EXAMPLE_SIZES, type RunSizes } from "../losses/model-sizes.js";
+import { EXAMPLE_SIZES } from "../losses/model-sizes.js";
 import { buildLossGraph, buildLossProbeGraph, layerName } from "./loss-graph.js";
+import type { LossEvaluation, LossValue } from "./loss-evaluation.js";
 import { singleLoss } from "./single-loss.js";
 import { packLossRows, parameterKey } from "./pack-loss-rows.js";
-
-export interface LossEvaluation {
-  /** Name in the registry (`listLosses`). */
-  readonly loss: string;
-  /** The loss's own options, as in a configuration; left out: its defaults. */
-  readonly options?: Readonly<Record<string, unknown>>;
-  /** Raw logits [n,V], row by row. Doubles keep their digits on the reference engine only. */
-  readonly studentLogits: Float32Array | Float64Array;
-  /** V. */
-  readonly vocabulary: number;
-  /** [n]: the token at each position. */
-  readonly targets: Uint32Array;
-  /** What the loss asks the teacher for (`lossRequirement`), n rows; losses on text alone need none. */
-  readonly signal?: TeacherSignal;
-  /** The same of teachers that `options.teacher` or `options.teachers` names. */
-  readonly signals?: Readonly<Record<string, TeacherSignal>>;
-  /** Ids at which `signal.atLogits` holds the teacher's logits, ragged by `signal.atOffsets`: the student's own best, best first. */
-  readonly atIds?: Uint32Array;
-  /** Of the models, for losses on hidden states, which have widths. */
-  readonly sizes?: Omit<RunSizes, "vocabulary">;
-  /** The student's hidden states by layer, [n,D] each, for losses that compare them. */
-  readonly studentLayers?: Readonly<Record<number, Float32Array | Float64Array>>;
-  /** [n]: log q of each token when it was written, for losses that ask for it. */
-  readonly oldLogProbs?: Float32Array;
-  /** [n]: 1 where the token was sampled from the student. Default: everywhere. */
-  readonly byStudent?: ArrayLike<number>;
-  /** [n]: mask or weight ≥ 0 of each position. Default: 1. */
-  readonly weights?: ArrayLike<number>;
-  /** What the loss owns (CTKD's temperature), by name, row by row. Default: its initial values. */
-  readonly parameters?: Readonly<Record<string, ArrayLike<number>>>;
-  /** The done fraction of a run, for schedules. Default: 0. */
-  readonly progress?: number;
-  /** `onnx`: as in training, float32. `reference`: float64, for a few rows. Default: `onnx`. */
-  readonly engine?: "onnx" | "reference";
-}
-
-export interface LossValue {
-  /** Weighted mean over positions; 0 when no position counts. */
-  readonly value: number;
-  /** [n], unweighted; in nats for most losses. */
-  readonly perToken: Float64Array;
-  /** [n,V]: the gradient of `value` by the student's logits. */
-  readonly gradient: Float64Array;
-  /** The gradient of `value` by each of the student's hidden states, by layer, [n,D]. */
-  readonly layerGradients: Readonly<Record<number, Float64Array>>;
-  /** The gradient of `value` by each of the loss's own parameters. */
-  readonly parameterGradients: Readonly<Record<string, Float64Array>>;
-}
 
 /** A loss on given logits: value, value of each position, gradient.
  * @throws TandemError INVALID_ARGUMENT for an unknown loss, wrong options or sizes; FAILED_PRECONDITION when the signal lacks what the

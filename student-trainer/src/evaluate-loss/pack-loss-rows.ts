@@ -3,12 +3,13 @@ import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.j
 import { initialValues } from "../losses/initial-values.js";
 import type { LossSet } from "../losses/loss-set.js";
 import type { SignalRequirement } from "../losses/signal-requirement.js";
-import { AUTHOR, type Rollout } from "../rollout/rollout.js";
+import { assertPaired } from "./assert-paired.js";
+import { cutSequences } from "./cut-sequences.js";
 import { minibatchColumns, seenPositions } from "../training/minibatch-columns.js";
 import { packMicrobatch } from "../training/pack-microbatch.js";
 import { blockRowsOf } from "../training/loss-rows.js";
 import { signalInputs } from "../training/signal-inputs.js";
-import type { LossEvaluation } from "./evaluate-loss.js";
+import type { LossEvaluation } from "./loss-evaluation.js";
 
 export interface PackLossRowsOptions {
   readonly evaluation: LossEvaluation;
@@ -17,7 +18,7 @@ export interface PackLossRowsOptions {
   readonly coefficients: Float64Array;
   readonly progress: number;
   /** The loss's probe of each position; left out: it has none, or they are not known yet. */
-  readonly probe?: ArrayLike<number>;
+  readonly probe?: Float64Array;
 }
 
 /** A parameter's name within its loss. */
@@ -48,37 +49,32 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
   return Object.fromEntries(feeds);
 }
 
-/** Everything but the logits, packed as in training: the positions are one response behind a prompt of one token. */
+/** Everything but the logits, packed as in training: the sequences are one minibatch. */
 export function packLossRows(options: PackLossRowsOptions): Readonly<Record<string, HostTensor>> {
   const { evaluation, losses, requirement, coefficients, progress, probe } = options;
-  const { targets, vocabulary, signal, signals, atIds, byStudent, oldLogProbs } = evaluation;
+  const { targets, vocabulary } = evaluation;
   const rows = targets.length;
-  const rollout: Rollout = {
-    row: 0,
-    sample: 0,
-    epoch: 0,
-    prompt: Uint32Array.of(0),
-    response: targets,
-    authors: Uint8Array.from({ length: rows }, (_, row) =>
-      (byStudent?.[row] ?? 1) ? AUTHOR.student : AUTHOR.teacher,
-    ),
-    finish: "length",
-    ...(signal && { signal }),
-    ...(signals && { signals }),
-    ...(oldLogProbs && { oldLogProbs }),
-    ...(atIds && { atIds }),
-    stats: { judged: 0, accepted: 0, replaced: 0, computedPositions: 0 },
-  };
   const parameters = packParameters(options);
-  const known = [{ rollout, coefficients, ...(probe && { probes: [probe] }) }];
-  const [columns] = minibatchColumns(losses, known, {
-    seen: seenPositions(losses, known),
+  const known = cutSequences(evaluation).map(({ rollout, start, end }) => ({
+    rollout,
+    coefficients: coefficients.subarray(start, end),
+    ...(probe && { probes: [probe.subarray(start, end)] }),
+  }));
+  const seen = seenPositions(losses, known);
+  assertPaired(losses, seen, evaluation.loss);
+  const columns = minibatchColumns(losses, known, {
+    seen,
     progress,
     parameters: losses.parameters.map(({ name }) => parameters[name]!.data as Float32Array),
   });
   // Every position is computed, also those that weigh nothing.
   const everywhere = new Float64Array(rows).fill(1);
-  const { feeds } = packMicrobatch([{ rollout, coefficients: everywhere, columns: columns! }], {
+  const weighted = known.map(({ rollout }, sequence) => ({
+    rollout,
+    coefficients: everywhere,
+    columns: columns[sequence]!,
+  }));
+  const { feeds } = packMicrobatch(weighted, {
     vocabulary,
     signalInputs: signalInputs(requirement, vocabulary),
     positionMultiple: 1,

@@ -19,7 +19,7 @@ export function preferencePairs(
     const loss = Math.max(-margin, 0) + Math.log1p(Math.exp(-Math.abs(margin)));
     const pull = beta / (1 + Math.exp(margin)); // β·σ(−margin)
     const count = preferred.length + rejected.length;
-    const spread = (own: Response, sign: number): void => {
+    const spread = (own: Response<MinibatchPosition>, sign: number): void => {
       for (const [at, { coefficient }] of own) {
         const share = coefficient * pairs.length;
         slope[at] = (sign * pull) / own.length / share;
@@ -32,20 +32,24 @@ export function preferencePairs(
   return [slope, value];
 }
 
-/** Positions of one sequence with their indices. */
-type Response = readonly (readonly [at: number, position: MinibatchPosition])[];
+/** What makes two responses a pair. */
+type Paired = Pick<MinibatchPosition, "dataRow" | "sequence" | "byStudent">;
 
-interface Pair {
-  readonly preferred: Response;
-  readonly rejected: Response;
+/** Positions of one sequence with their indices. */
+type Response<P> = readonly (readonly [at: number, position: P])[];
+
+interface Pair<P> {
+  readonly preferred: Response<P>;
+  readonly rejected: Response<P>;
 }
 
-/** The first response of others to a prompt with the first of the student, the second with the second. */
-function pairsOf(positions: readonly MinibatchPosition[]): readonly Pair[] {
+/** The first response of others to a prompt with the first of the student, the second with the second. A response of both is that of most
+ * of its tokens. */
+export function pairsOf<P extends Paired>(positions: readonly P[]): readonly Pair<P>[] {
   const prompts = groupBy([...positions.entries()], ({ dataRow }) => dataRow);
   return [...prompts.values()].flatMap((own) => {
     const responses = [...groupBy(own, ({ sequence }) => sequence).values()];
-    const isOwn = (response: Response): boolean =>
+    const isOwn = (response: Response<P>): boolean =>
       response.filter(([, { byStudent }]) => byStudent).length * 2 > response.length;
     const preferred = responses.filter((response) => !isOwn(response));
     const rejected = responses.filter(isOwn);
@@ -55,7 +59,7 @@ function pairsOf(positions: readonly MinibatchPosition[]): readonly Pair[] {
   });
 }
 
-function meanRatio(response: Response): number {
+function meanRatio(response: Response<MinibatchPosition>): number {
   const ratios = response.map(
     ([, position]) =>
       position.probe - Math.max(LEAST_LOG_PROBABILITY, teacherLogProbability(position)),
@@ -63,11 +67,11 @@ function meanRatio(response: Response): number {
   return ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
 }
 
-function groupBy(
-  all: Response,
-  keyOf: (position: MinibatchPosition) => number,
-): ReadonlyMap<number, Response> {
-  const groups = new Map<number, (readonly [number, MinibatchPosition])[]>();
+function groupBy<P>(
+  all: Response<P>,
+  keyOf: (position: P) => number,
+): ReadonlyMap<number, Response<P>> {
+  const groups = new Map<number, (readonly [number, P])[]>();
   for (const entry of all) {
     const key = keyOf(entry[1]);
     const known = groups.get(key);
