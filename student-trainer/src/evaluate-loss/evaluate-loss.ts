@@ -1,5 +1,4 @@
 import { unreachable } from "@tandem/shared/errors/invariant.js";
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Graph } from "@tandem/shared/onnx/graph.js";
 import { replay } from "@tandem/shared/onnx/replay.js";
 import { serializeGraph } from "@tandem/shared/onnx/serialize.js";
@@ -11,6 +10,7 @@ import { ReferenceOps } from "../engines/reference/reference-ops.js";
 import { referenceTensor } from "../engines/reference/reference-tensor.js";
 import { reductionCoefficients } from "../losses/reduction.js";
 import type { SignalRequirement, TeacherRequirement } from "../losses/signal-requirement.js";
+import { assertEvaluation, assertSignals } from "./assert-evaluation.js";
 import { EXAMPLE_SIZES } from "../losses/model-sizes.js";
 import { buildLossGraph, buildLossProbeGraph, layerName } from "./loss-graph.js";
 import type { LossEvaluation, LossValue } from "./loss-evaluation.js";
@@ -18,12 +18,13 @@ import { singleLoss } from "./single-loss.js";
 import { packLossRows, parameterKey } from "./pack-loss-rows.js";
 
 /** A loss on given logits: value, value of each position, gradient.
- * @throws TandemError INVALID_ARGUMENT for an unknown loss, wrong options or sizes; FAILED_PRECONDITION when the signal lacks what the
- * loss needs. */
+ * @throws TandemError INVALID_ARGUMENT for an unknown loss, wrong options, sizes or numbers; FAILED_PRECONDITION when the signal lacks what
+ * the loss needs, or the positions have no pair for a loss on pairs. */
 export async function evaluateLoss(evaluation: LossEvaluation): Promise<LossValue> {
   const { loss, options, targets, vocabulary, studentLogits, progress = 0 } = evaluation;
-  assertSizes(evaluation);
+  assertEvaluation(evaluation);
   const losses = singleLoss(loss, options, { ...EXAMPLE_SIZES, ...evaluation.sizes, vocabulary });
+  assertSignals(evaluation, losses);
   const rows = targets.length;
   const weights = evaluation.weights ?? new Uint8Array(rows).fill(1);
   const coefficients = reductionCoefficients([weights], "token")[0]!;
@@ -142,32 +143,4 @@ function studentTensors({
     width: values.length / targets.length,
   }));
   return [{ name: "logits", values: studentLogits, width: vocabulary }, ...layers];
-}
-
-function assertSizes({
-  studentLogits,
-  targets,
-  vocabulary,
-  signal,
-  ...rest
-}: LossEvaluation): void {
-  const rows = targets.length;
-  const problems = [
-    rows > 0 || "give at least one position",
-    studentLogits.length === rows * vocabulary ||
-      `studentLogits has ${studentLogits.length} numbers, ${rows} positions × ${vocabulary} ids need ${rows * vocabulary}`,
-    ...[signal, ...Object.values(rest.signals ?? {})].map(
-      (each) =>
-        each === undefined ||
-        each.count === rows ||
-        `the signal has ${each.count} rows, targets ${rows}`,
-    ),
-    rest.weights === undefined ||
-      rest.weights.length === rows ||
-      `weights has ${rest.weights.length} numbers, targets ${rows}`,
-    rest.byStudent === undefined ||
-      rest.byStudent.length === rows ||
-      `byStudent has ${rest.byStudent.length} numbers, targets ${rows}`,
-  ].filter((problem) => problem !== true);
-  if (problems.length > 0) throw new TandemError("INVALID_ARGUMENT", problems.join("; "));
 }

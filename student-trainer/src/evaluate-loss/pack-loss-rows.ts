@@ -3,6 +3,7 @@ import { f32Tensor, type HostTensor } from "@tandem/shared/runtime/host-tensor.j
 import { initialValues } from "../losses/initial-values.js";
 import type { LossSet } from "../losses/loss-set.js";
 import type { SignalRequirement } from "../losses/signal-requirement.js";
+import { assertNumbers, FINITE } from "./assert-numbers.js";
 import { assertPaired } from "./assert-paired.js";
 import { cutSequences } from "./cut-sequences.js";
 import { minibatchColumns, seenPositions } from "../training/minibatch-columns.js";
@@ -35,6 +36,7 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
     const values = given[parameterKey(name)] ?? initial[at]!;
     if (values.length !== initial[at]!.length)
       unknown.push(`${parameterKey(name)} of ${values.length}`);
+    assertNumbers(values, { field: `parameters.${parameterKey(name)}`, range: FINITE });
     return [name, f32Tensor(Float32Array.from(values), shape)] as const;
   });
   if (unknown.length > 0) {
@@ -44,6 +46,7 @@ function packParameters({ evaluation, losses }: PackLossRowsOptions): Record<str
     throw new TandemError(
       "INVALID_ARGUMENT",
       `parameters holds ${unknown.join(", ")}; ${evaluation.loss} owns ${owned.join(", ") || "none"}`,
+      { field: "parameters" },
     );
   }
   return Object.fromEntries(feeds);

@@ -336,6 +336,6 @@ function part<T>(value: T | undefined, what: string): T {
 function missing(what: string): TandemError {
   return new TandemError(
     "FAILED_PRECONDITION",
-    `the losses need ${what}, but a rollout's teacher signal does not hold it; roll out with the losses' requirement`,
+    `the losses need ${what}, but the teacher signal does not hold it; ask the teacher for what they require (lossRequirement)`,
   );
 }

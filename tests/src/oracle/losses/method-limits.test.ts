@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { listLosses } from "@tandem/student-trainer";
 import { assertAllClose } from "../../helpers/all-close.js";
-import { evaluateRows, randomLogits, type MethodChoice } from "./method-rows.js";
+import { evaluateRows, fittingOptions, randomLogits, type MethodChoice } from "./method-rows.js";
 
 const [rows, vocabulary] = [6, 9];
 const student = randomLogits(3, rows * vocabulary, 1.5);
@@ -50,7 +50,11 @@ function hasKink(loss: string, at: number): boolean {
 /** Every registered loss, with a list shorter than V, and dense where it can be. */
 const EVERY: readonly MethodChoice[] = listLosses().flatMap(({ name, options }) => {
   const has = (option: string) => options.some((own) => own.name === option);
-  const small = { ...(has("topK") && { topK: 4 }), ...(has("k") && { k: 3 }) };
+  const small = {
+    ...fittingOptions(name, vocabulary),
+    ...(has("topK") && { topK: 4 }),
+    ...(has("k") && { k: 3 }),
+  };
   const dense = has("dense") ? [{ loss: name, options: { ...small, dense: true } }] : [];
   const operators = has("operator")
     ? ["pairwise-sigmoid", "pearson", "plackett-luce", "listwise"].map((operator) => ({
@@ -109,7 +113,8 @@ describe("every loss", () => {
     it(`${loss} is 0 without a gradient where every position is masked`, async () => {
       const weights = Array<number>(rows).fill(0);
       const at = { vocabulary, student, teacher, weights };
-      const { value, gradient } = await evaluateRows({ loss }, at);
+      const options = fittingOptions(loss, vocabulary);
+      const { value, gradient } = await evaluateRows({ loss, options }, at);
       assert.equal(value, 0);
       assert.deepEqual(gradient.map(Math.abs), zeros);
     });
@@ -123,7 +128,7 @@ describe("every loss", () => {
         swing: { noise: 0 },
         itkd: { exploration: 0 },
       };
-      const options = { ...noiseless[loss] };
+      const options = { ...fittingOptions(loss, vocabulary), ...noiseless[loss] };
       const byStudent = [1, 0, 1, 1, 1, 1];
       const own = (of: Float32Array) => of.slice(4 * vocabulary, 5 * vocabulary);
       const masked = await evaluateRows(

@@ -1,5 +1,5 @@
 /** Every registered loss on rows of known logits, with the signal of that teacher. */
-import { evaluateLoss, lossRequirement, type LossValue } from "@tandem/student-trainer";
+import { evaluateLoss, listLosses, lossRequirement, type LossValue } from "@tandem/student-trainer";
 import { stateNumber } from "@tandem/shared/wire/state-number.js";
 import { bestIds, logSumExp, signalOfLogits } from "../../helpers/signal-of-logits.js";
 
@@ -48,6 +48,14 @@ export function statesOf(
 export interface MethodChoice {
   readonly loss: string;
   readonly options?: Readonly<Record<string, unknown>>;
+}
+
+/** Lists of V ids where a loss's defaults are longer. */
+export function fittingOptions(loss: string, vocabulary: number): Readonly<Record<string, number>> {
+  const { options } = listLosses().find(({ name }) => name === loss)!;
+  const lists = options.filter(({ name }) => ["topK", "k", "rank", "features"].includes(name));
+  const long = lists.filter((own) => typeof own.default === "number" && own.default > vocabulary);
+  return Object.fromEntries(long.map(({ name }) => [name, vocabulary]));
 }
 
 export function evaluateRows(

@@ -35,7 +35,10 @@ describe("atkd", () => {
     // Left: 0.4 and 0.8; the lower median 0.4 is hard, nothing is easy.
     const hard = (tkd[1]! + tkd[2]!) / 2 + dkd;
     const weights = [0, 1, 1, 0];
-    const { value } = await evaluateRows({ loss: "atkd" }, { ...rows, weights });
+    const { value } = await evaluateRows(
+      { loss: "atkd", options: { topK: 2 } },
+      { ...rows, weights },
+    );
     assertAllClose([value], [0.8 * hard], EXACT);
   });
 });
@@ -78,7 +81,7 @@ describe("speckd", () => {
   });
 
   it("is 0 where nothing is accepted", async () => {
-    const options = { rank: 1, proposal: "token" };
+    const options = { topK: 2, rank: 1, proposal: "token" };
     const none = { ...rows, targets: Uint32Array.of(2, 2, 1) };
     assert.equal((await evaluateRows({ loss: "speckd", options }, none)).value, 0);
   });

@@ -77,7 +77,11 @@ describe("a loss that reads a few log-probabilities", () => {
         vocabulary: V,
         targets: known.targets,
         studentLogits: known.student,
-        signal: { ...signal, logProbs: true },
+        signal: {
+          ...signal,
+          topLogits: signal.topLogits!.map((u, at) => u - signal.lse![Math.floor(at / 7)]!),
+          logProbs: true,
+        },
       }),
       (error) => error instanceof TandemError && error.code === "FAILED_PRECONDITION",
     );
