@@ -17,6 +17,10 @@ export function checkTexts({ losses, rollout, training }: RunConfig): void {
       checkPairs({ rollout, training }, fail);
       continue;
     }
+    if (typeof text === "object" && "labels" in text) {
+      checkLabels(rollout, text.labels, fail);
+      continue;
+    }
     if (!kinds.some((kind) => kind === "on-policy" || kind === "skd")) {
       fail(
         `learns from text that the student writes, rollout.kind ${rollout.kind} has none; take on-policy or another loss`,
@@ -30,6 +34,18 @@ export function checkTexts({ losses, rollout, training }: RunConfig): void {
     }
     checkMixture(rollout, text.mixture, fail);
   }
+}
+
+/** What the student wrote alone says nothing about what it should have written. */
+function checkLabels(
+  rollout: RolloutConfig,
+  otherwise: string,
+  fail: (message: string) => never,
+): void {
+  if (writingKinds(rollout).some((kind) => kind !== "on-policy")) return;
+  fail(
+    `takes the tokens of the text for labels, rollout.kind ${rollout.kind} has none but the student's own; ${otherwise}, take supervised, mixed or skd, or give other text as data.plainText`,
+  );
 }
 
 /** Both responses to a prompt must be written, and be seen in one step. */

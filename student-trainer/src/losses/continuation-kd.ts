@@ -55,6 +55,7 @@ export const continuationKd: LossDefinition<ContinuationOptions> = {
     signal: support === "dense" ? { dense: "f32" } : { topK: k, moments: true },
     ...(support === "dense" ? {} : { studentTopK: k }),
     scalars: { phi, psi },
+    ...(scheduleMaximum(psi) > 0 && { text: { labels: "set its psi to 0" } }),
   }),
   perToken: (ops, inputs, chosen) => {
     const { phi, psi } = inputs.scalars;

@@ -19,7 +19,7 @@ export const crossEntropy: LossDefinition<z.output<typeof options>> = {
   summary: "−log q(token)",
   source: "maximum likelihood; Kim & Rush 2016, arXiv 1606.07947",
   options,
-  requires: () => ({}),
+  requires: () => ({ text: { labels: "leave the loss out" } }),
   columns: {
     names: ({ of }) => (of === "others" ? ["others"] : []),
     compute: (positions, { of }) =>

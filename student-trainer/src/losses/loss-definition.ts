@@ -115,8 +115,9 @@ export interface LossRequirement {
   readonly ownLogProbs?: boolean;
   /** The law of the text that the loss is right for: tokens that the student drew, or draws of (1−m)·student + m·teacher, both at
    * temperature 1. Given text beside it is left out of the loss. `pairs`: two responses to each prompt, another's and the student's, in one
-   * minibatch. Default: any. */
-  readonly text?: "student" | "pairs" | { readonly mixture: number };
+   * minibatch. `labels`: text that others wrote, at least in part, since its tokens are what the student is to say; with what to do where
+   * there is none. Default: any. */
+  readonly text?: "student" | "pairs" | { readonly mixture: number } | { readonly labels: string };
   /** The loss can do with a teacher that has another tokenizer: signals aligned by bytes (`AlignedSignal`), ids that may be unmatched. */
   readonly acrossTokenizers?: boolean;
   /** Numbers that change with progress without changing the graph. */

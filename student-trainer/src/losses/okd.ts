@@ -54,11 +54,12 @@ export const okd: LossDefinition<OkdOptions> = {
   summary: "forward KL to a teacher that a low-rank module adapts to the student as it learns",
   source: "OKD, arXiv 2409.12512 (abstract)",
   options,
-  requires: ({ dense, topK, layer }, { teacher }) => ({
+  requires: ({ dense, topK, layer, labels }, { teacher }) => ({
     signal: {
       ...(dense ? { dense: "f32" } : { topK }),
       hiddenLayers: [toLayer(layer, teacher.layers, "teacher")],
     },
+    ...(labels > 0 && { text: { labels: "set its labels to 0" } }),
   }),
   parameters: ({ rank }, { teacher, vocabulary }) => ({
     down: projectionParameter(teacher.width, rank),

@@ -23,6 +23,8 @@ const SKD = [
   "teacher.address=127.0.0.1:1",
 ];
 
+const ON_POLICY = [...SKD, "rollout.kind=on-policy"];
+
 const load = (...assignments: string[]) => loadRunConfig({ assignments });
 
 describe("loadRunConfig", () => {
@@ -191,11 +193,56 @@ describe("loadRunConfig", () => {
       ],
       "data.plainText.distillation.share",
     ],
+    [
+      "labels where the student writes everything",
+      [...ON_POLICY, "losses=[{name: cross-entropy}]"],
+      "losses[0]",
+    ],
+    [
+      "labels where a coin always falls to the student",
+      [...ON_POLICY, "rollout={kind: mixed, lambda: 1}", "losses=[{name: cross-entropy}]"],
+      "losses[0]",
+    ],
+    [
+      "labels of the student's text beside its policy gradient",
+      [...ON_POLICY, "losses=[{name: sampled-reverse-kl}, {name: cross-entropy}]"],
+      "losses[1]",
+    ],
+    [
+      "a continuation to labels where the student writes everything",
+      [...ON_POLICY, "losses=[{name: continuation-kd, psi: cifar}]"],
+      "losses[0]",
+    ],
+    [
+      "an online module that learns labels where the student writes everything",
+      [...ON_POLICY, "losses=[{name: okd}]"],
+      "losses[0]",
+    ],
     ["half a pair", [...SKD, "rollout.kind=pairs", "rollout.rows=7"], "rollout.rows"],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {
     it(`refuses ${what}`, () => {
       assert.throws(() => load(...assignments), { code: "INVALID_ARGUMENT", field });
+    });
+  }
+
+  for (const [what, assignments] of [
+    ["labels in text that both write", [...SKD, "losses=[{name: cross-entropy}]"]],
+    [
+      "labels in text that the teacher writes",
+      [...SKD, "rollout.kind=sequence", "losses=[{name: cross-entropy}]"],
+    ],
+    [
+      "labels in a part of the text",
+      [...SKD, "rollout={kind: mixed, lambda: 0.5}", "losses=[{name: cross-entropy}]"],
+    ],
+    [
+      "losses that could take labels and do not",
+      [...ON_POLICY, "losses=[{name: continuation-kd, psi: 0}, {name: okd, labels: 0}]"],
+    ],
+  ] as const) {
+    it(`takes ${what}`, () => {
+      load(...assignments);
     });
   }
 
@@ -246,6 +293,18 @@ describe("loadRunConfig", () => {
   ] as const) {
     it(`says what is allowed instead of ${assignment}`, () => {
       assert.throws(() => load(...SKD, assignment), { code: "INVALID_ARGUMENT", message });
+    });
+  }
+
+  for (const [what, assignments, message] of [
+    [
+      "text without labels",
+      [...ON_POLICY, "losses=[{name: okd}]"],
+      /losses\[0\] \(okd\) takes the tokens of the text for labels, rollout\.kind on-policy has none .*set its labels to 0, take supervised, mixed or skd, or .* data\.plainText/,
+    ],
+  ] as const) {
+    it(`says what to do about ${what}`, () => {
+      assert.throws(() => load(...assignments), { code: "INVALID_ARGUMENT", message });
     });
   }
 
