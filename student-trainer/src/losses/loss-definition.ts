@@ -113,11 +113,17 @@ export interface LossRequirement {
   readonly keepsSequences?: boolean;
   /** The student's probability of each token when the text was written is recorded (`oldLogProb`): costs a forward pass per batch of texts. */
   readonly ownLogProbs?: boolean;
-  /** The law of the text that the loss is right for: tokens that the student drew, or draws of (1−m)·student + m·teacher, both at
-   * temperature 1. Given text beside it is left out of the loss. `pairs`: two responses to each prompt, another's and the student's, in one
-   * minibatch. `labels`: text that others wrote, at least in part, since its tokens are what the student is to say; with what to do where
-   * there is none. Default: any. */
-  readonly text?: "student" | "pairs" | { readonly mixture: number } | { readonly labels: string };
+  /** The text that the loss is right for; default: any.
+   * `student`: tokens that the student drew at temperature 1, used often if they like; `current-student`: by the student as it is in the step
+   * that they are used in; `mixture`: draws of (1−m)·student + m·teacher, both at temperature 1. Given text beside it is left out of the loss.
+   * `pairs`: two responses to each prompt, another's and the student's, in one minibatch. `labels`: text that others wrote, at least in part,
+   * since its tokens are what the student is to say; with what to do where there is none. */
+  readonly text?:
+    | "student"
+    | "current-student"
+    | "pairs"
+    | { readonly mixture: number }
+    | { readonly labels: string };
   /** The loss can do with a teacher that has another tokenizer: signals aligned by bytes (`AlignedSignal`), ids that may be unmatched. */
   readonly acrossTokenizers?: boolean;
   /** Numbers that change with progress without changing the graph. */

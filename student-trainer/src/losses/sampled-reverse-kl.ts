@@ -48,7 +48,7 @@ export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
   requires: ({ ratio }) => ({
     signal: { token: true, lse: true, logProbs: true },
     ownLogProbs: ratio === "old",
-    text: "student",
+    text: ratio === "old" ? "student" : "current-student",
   }),
   columns: {
     names: ({ ratio }) => (ratio === "now" ? ["own"] : ["own", "old", "advantage"]),

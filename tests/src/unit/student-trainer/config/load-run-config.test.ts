@@ -24,6 +24,8 @@ const SKD = [
 ];
 
 const ON_POLICY = [...SKD, "rollout.kind=on-policy"];
+const SAMPLED = [...ON_POLICY, "losses=[{name: sampled-reverse-kl}]"];
+const LAGGED = "losses=[{name: sampled-reverse-kl, ratio: old}]";
 
 const load = (...assignments: string[]) => loadRunConfig({ assignments });
 
@@ -218,6 +220,47 @@ describe("loadRunConfig", () => {
       [...ON_POLICY, "losses=[{name: okd}]"],
       "losses[0]",
     ],
+    [
+      "a policy gradient on tempered text",
+      [...SAMPLED, "rollout.studentSampling.temperature=0.5"],
+      "losses[0]",
+    ],
+    [
+      "a policy gradient on cut text, whatever the ratio",
+      [...SAMPLED, "rollout.studentSampling.topP=0.5", LAGGED],
+      "losses[0]",
+    ],
+    [
+      "a policy gradient on text of rejections",
+      [...SKD, "losses=[{name: sampled-reverse-kl}]"],
+      "losses[0]",
+    ],
+    [
+      "a policy gradient on a replay",
+      [
+        ...SAMPLED,
+        LAGGED,
+        "rollout.kind=adaptive",
+        "data.evaluation=held.jsonl",
+        "training.evaluateEvery=5",
+      ],
+      "losses[0]",
+    ],
+    [
+      "text used several times for text of the current student",
+      [...SAMPLED, "training.numIterations=3"],
+      "losses[0]",
+    ],
+    [
+      "text used in several steps for text of the current student",
+      [...SAMPLED, "training.minibatchSize=16"],
+      "losses[0]",
+    ],
+    [
+      "text written ahead for text of the current student",
+      [...SAMPLED, "training.staleness=1"],
+      "losses[0]",
+    ],
     ["half a pair", [...SKD, "rollout.kind=pairs", "rollout.rows=7"], "rollout.rows"],
     ["chat around chats", [...MINIMAL, "data.messages=messages", "data.chat=true"], "data.chat"],
   ] as const) {
@@ -239,6 +282,23 @@ describe("loadRunConfig", () => {
     [
       "losses that could take labels and do not",
       [...ON_POLICY, "losses=[{name: continuation-kd, psi: 0}, {name: okd, labels: 0}]"],
+    ],
+    ["text of the current student", SAMPLED],
+    [
+      "text of an older student with its law",
+      [
+        ...SAMPLED,
+        LAGGED,
+        "training={steps: 10, numIterations: 3, minibatchSize: 8, staleness: 1}",
+      ],
+    ],
+    [
+      "the student's tokens in text that a coin mixes",
+      [...SAMPLED, "rollout={kind: skd, acceptance: {mixture: 0.2}}"],
+    ],
+    [
+      "the student's texts beside whole ones of the teacher",
+      [...SAMPLED, "rollout={kind: mixed, otherwise: sequence}"],
     ],
   ] as const) {
     it(`takes ${what}`, () => {
@@ -301,6 +361,16 @@ describe("loadRunConfig", () => {
       "text without labels",
       [...ON_POLICY, "losses=[{name: okd}]"],
       /losses\[0\] \(okd\) takes the tokens of the text for labels, rollout\.kind on-policy has none .*set its labels to 0, take supervised, mixed or skd, or .* data\.plainText/,
+    ],
+    [
+      "text of an older student",
+      [...SAMPLED, "training.numIterations=3"],
+      /numIterations 3, .*set its ratio to old, or numIterations to 1/,
+    ],
+    [
+      "text by another law",
+      [...SAMPLED, "rollout.studentSampling.temperature=0.5"],
+      /set rollout\.studentSampling to \{temperature: 1, topK: 0, topP: 1\}/,
     ],
   ] as const) {
     it(`says what to do about ${what}`, () => {
