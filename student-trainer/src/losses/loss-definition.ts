@@ -220,6 +220,10 @@ export interface LossDefinition<Options = unknown> {
   readonly requires: (options: Options, sizes: ModelSizes) => LossRequirement;
   /** `several`: a configuration may give the loss a list of teachers, whose signals for the same tokens it receives together. Default: one. */
   readonly teachers?: "one" | "several";
+  /** An option that has an entry for each teacher, and how many it has. */
+  readonly perTeacher?: (
+    options: Options,
+  ) => { readonly option: string; readonly count: number } | undefined;
   readonly columns?: LossColumns<Options>;
   /** A number of each position, f32 [n], under the student as it is when the step begins, for `columns` that depend on it: costs another
    * forward pass. `inputs.columns` is empty. */

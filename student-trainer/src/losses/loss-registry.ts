@@ -55,6 +55,8 @@ export interface ConfiguredLoss {
   readonly requirement: (sizes: ModelSizes) => LossRequirement;
   /** May it be given several teachers? */
   readonly takesSeveralTeachers: boolean;
+  /** An option that has an entry for each teacher. */
+  readonly perTeacher: { readonly option: string; readonly count: number } | undefined;
   readonly parameters: (sizes: ModelSizes) => Readonly<Record<string, LossParameter>>;
   readonly columns: {
     readonly names: readonly string[];
@@ -175,6 +177,7 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
       name,
       requirement: (sizes) => definition.requires(options, sizes),
       takesSeveralTeachers: definition.teachers === "several",
+      perTeacher: definition.perTeacher?.(options),
       parameters: (sizes) => definition.parameters?.(options, sizes) ?? {},
       columns: {
         names: columnNames(definition, options),

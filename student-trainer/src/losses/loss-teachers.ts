@@ -24,20 +24,25 @@ export const lossTeachersShape = {
 };
 
 /** The teachers of one loss, in its order; never empty.
- * @throws TandemError INVALID_ARGUMENT for a list where the loss takes one teacher, both spellings at once, or a name twice. */
+ * @throws TandemError INVALID_ARGUMENT for a list where the loss takes one teacher, both spellings at once, a name twice, or options
+ * for more or fewer teachers. */
 export function teachersOfLoss(
-  loss: Pick<ConfiguredLoss, "name" | "takesSeveralTeachers">,
+  loss: Pick<ConfiguredLoss, "name" | "takesSeveralTeachers" | "perTeacher">,
   {
     teacher,
     teachers,
   }: { readonly teacher?: TeacherName; readonly teachers?: readonly string[] | undefined },
   field: string,
 ): readonly TeacherName[] {
-  const fail = (message: string): never => {
+  const fail = (message: string, option = "teachers"): never => {
     throw new TandemError("INVALID_ARGUMENT", `${field} (${loss.name}): ${message}`, {
-      field: `${field}.teachers`,
+      field: `${field}.${option}`,
     });
   };
+  const { option, count } = loss.perTeacher ?? {};
+  const named = teachers?.length ?? 1;
+  if (count !== undefined && count !== named)
+    fail(`${option} has ${count} numbers for ${named} teachers; give one each`, option);
   if (teachers === undefined) return [teacher];
   if (teacher !== undefined) fail("teacher and teachers are both given; leave one out");
   if (new Set(teachers).size < teachers.length)

@@ -1,5 +1,4 @@
 import { invariant, unreachable } from "@tandem/shared/errors/invariant.js";
-import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import { z } from "zod";
 import { atomLaws, bounded, klFromStudent, klFromTeacher, type AtomLaws } from "./atoms.js";
@@ -17,7 +16,12 @@ const options = z
       .default("forward-kl")
       .describe("to the mixture; reverse-kl needs `dense`"),
     weights: z
-      .union([z.enum(["equal", "confidence", "token"]), z.array(z.number().min(0)).min(1)])
+      .union([
+        z.enum(["equal", "confidence", "token"]),
+        z
+          .array(z.number().min(0))
+          .refine((weights) => weights.some((weight) => weight > 0), "not all of them may be 0"),
+      ])
       .default("equal")
       .describe(
         "of each position: equal; confidence: by falling entropy; token: by the probability of its token; or a number for each teacher",
@@ -46,6 +50,8 @@ export const teacherMixture: LossDefinition<MixtureOptions> = {
   source: "multi-teacher KD; CA-MKD, arXiv 2201.00007",
   options,
   teachers: "several",
+  perTeacher: ({ weights }) =>
+    typeof weights === "string" ? undefined : { option: "weights", count: weights.length },
   requires: ({ topK, dense, weights }) => ({
     signal: {
       ...(dense ? { dense: "f32" as const } : { topK }),
@@ -90,8 +96,7 @@ function weightsOf<T extends Tensor>(
   { teachers }: LossInputs<T>,
   { weights, sharpness }: MixtureOptions,
 ): T {
-  if (typeof weights !== "string")
-    return ops.constant(fixedWeights(weights, teachers.length), [1, teachers.length]);
+  if (typeof weights !== "string") return ops.constant(normalised(weights), [1, teachers.length]);
   const scores = teachers.map((teacher) => {
     switch (weights) {
       case "equal":
@@ -111,18 +116,13 @@ function weightsOf<T extends Tensor>(
   const known = scores.filter((score) => score !== undefined);
   if (known.length === 0) {
     const equal = teachers.map(() => 1);
-    return ops.constant(fixedWeights(equal, teachers.length), [1, teachers.length]);
+    return ops.constant(normalised(equal), [1, teachers.length]);
   }
   const columns = known.map((score) => ops.unsqueeze(score, 1));
   return ops.softmax(ops.mul(ops.concat(columns, 1), ops.scalar(sharpness)), 1);
 }
 
-function fixedWeights(weights: readonly number[], count: number): number[] {
+function normalised(weights: readonly number[]): number[] {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
-  if (weights.length === count && total > 0) return weights.map((weight) => weight / total);
-  throw new TandemError(
-    "INVALID_ARGUMENT",
-    `teacher-mixture has weights ${weights.join(", ")} for ${count} teachers; give one each, not all 0`,
-    { field: "losses.weights" },
-  );
+  return weights.map((weight) => weight / total);
 }

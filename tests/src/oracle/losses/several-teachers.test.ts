@@ -16,7 +16,8 @@ const rowOf = (of: Float32Array, row: number) =>
 const EXACT = { rtol: 1e-5, atol: 1e-6 };
 
 function evaluate(loss: string, options: Readonly<Record<string, unknown>>): Promise<LossValue> {
-  const { spec } = lossRequirement(loss, options);
+  const { named } = lossRequirement(loss, { ...options, teachers: names });
+  const { spec } = named![names[0]!]!;
   const signals = teachers.map((teacher) => {
     const known = { vocabulary, teacher, student, targets };
     return signalOfLogits(known, { spec, studentTopK: 0 }).signal;
@@ -92,7 +93,7 @@ describe("teacher-mixture", () => {
     );
     assertAllClose(own.perToken, expected.perToken, EXACT);
     await assert.rejects(
-      evaluate("teacher-mixture", { dense: true, weights: [1, 2] }),
+      async () => evaluate("teacher-mixture", { dense: true, weights: [1, 2] }),
       /for 3 teachers/,
     );
   });

@@ -143,6 +143,21 @@ describe("a set of losses", () => {
       /both given/,
     ],
     [
+      "weights of more teachers than are named, before any models are known",
+      { name: "teacher-mixture", teachers: ["a", "b"], weights: [1, 2, 3] },
+      /losses\[0\] \(teacher-mixture\): weights has 3 numbers for 2 teachers; give one each/,
+    ],
+    [
+      "weights of several teachers for the row's",
+      { name: "teacher-mixture", weights: [1, 2] },
+      /weights has 2 numbers for 1 teachers/,
+    ],
+    [
+      "teachers of whom none counts",
+      { name: "teacher-mixture", teachers: ["a", "b"], weights: [0, 0] },
+      /weights/,
+    ],
+    [
       "a temperature that moves behind a text that is scored already",
       { name: "dtkd", dense: false, temperature: { kind: "linear", from: 4, to: 2 } },
       /fixed when the text is scored; give a number, or dense: true/,
