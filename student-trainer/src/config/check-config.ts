@@ -2,6 +2,7 @@ import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { distilsPlainText } from "../data/plain-text-config.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
+import { scheduleMaximum } from "../losses/schedule.js";
 import { writesWithTeacher } from "../rollout/rollout-config.js";
 import { checkRollout } from "./check-rollout.js";
 import { checkTexts } from "./check-texts.js";
@@ -73,10 +74,9 @@ function checkTranslation(config: RunConfig, used: readonly TeacherName[]): void
   }
 }
 
-/** Whatever is written by the teacher or from data was not drawn from the student's current law, which is fine; but a run whose losses all weigh
- * nothing would train on nothing. */
+/** A run whose losses all weigh nothing would train on nothing. */
 function checkWeights({ losses }: RunConfig): void {
-  const idle = losses.every(({ weight }) => weight.kind === "constant" && weight.value === 0);
+  const idle = losses.every(({ weight }) => scheduleMaximum(weight) === 0);
   if (idle) throw invalid("losses", "every loss has weight 0: nothing would be learnt");
 }
 

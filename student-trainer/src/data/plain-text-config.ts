@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { teacherNameSchema } from "../losses/loss-teachers.js";
-import { boundedSchedule, scheduleMaximum, scheduleSchema } from "../losses/schedule.js";
+import { boundedSchedule, scheduleMaximum } from "../losses/schedule.js";
 
 /** How much of it is learnt from a teacher instead of the text itself. */
 const distillationSchema = z
@@ -35,7 +35,7 @@ export const plainTextSchema = z
     field: z.string().min(1).default("text").describe("Field with the text"),
     rows: z.int().min(1).default(8).describe("Pieces of text in an optimizer step"),
     length: z.int().min(2).default(256).describe("Tokens of a piece; longer texts are cut"),
-    weight: scheduleSchema
+    weight: boundedSchedule(0)
       .default({ kind: "constant", value: 1 })
       .describe("Weight of the mean over a step's pieces"),
     distillation: distillationSchema,

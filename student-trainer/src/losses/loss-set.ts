@@ -20,14 +20,14 @@ import {
   type SignalRequirement,
   type TeacherRequirement,
 } from "./signal-requirement.js";
-import { scheduleAt, scheduleSchema, type Schedule } from "./schedule.js";
+import { boundedSchedule, scheduleAt, type Schedule } from "./schedule.js";
 
 /** `losses:` of a configuration: each entry a loss by name, its weight (a number or a schedule) and its own options beside them. */
 export const lossesSchema = z
   .array(
     z.looseObject({
       name: z.string(),
-      weight: scheduleSchema.default({ kind: "constant", value: 1 }),
+      weight: boundedSchedule(0).default({ kind: "constant", value: 1 }),
       ...lossTeachersShape,
     }),
   )
