@@ -3,6 +3,7 @@ import { finished } from "node:stream/promises";
 
 import { Command } from "commander";
 
+import { checkVocabulary } from "../config/check-vocabulary.js";
 import { LossSet } from "../losses/loss-set.js";
 import { asksAnything, type SignalRequirement } from "../losses/signal-requirement.js";
 import { readRunConfig, withConfigOptions, type ConfigFlags } from "./config-options.js";
@@ -76,9 +77,9 @@ async function writeRollouts(flags: Flags): Promise<void> {
       engine,
       teachers: translatedPool(teachers, student, translation),
     });
-    const asked = new LossSet(config.losses, runSizes(student, teachers, translation)).requirement(
-      0,
-    );
+    const losses = new LossSet(config.losses, runSizes(student, teachers, translation));
+    checkVocabulary(config.rollout, losses, student.tokenizer.vocabularySize);
+    const asked = losses.requirement(0);
     const requirement = translation === undefined ? withRanks(asked) : asked;
     const out = flags.out === undefined ? process.stdout : createWriteStream(flags.out);
     for (let batch = 0; batch < flags.batches; batch++) {

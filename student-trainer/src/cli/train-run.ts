@@ -5,6 +5,7 @@ import { writeFileAtomic } from "@tandem/shared/checkpoint/write-file-atomic.js"
 
 import { loadStudent } from "../checkpoint/load-student.js";
 import { courseDigest } from "../config/load-run-config.js";
+import { checkVocabulary } from "../config/check-vocabulary.js";
 import type { RunConfig } from "../config/run-config.js";
 import type { Dataset } from "../data/dataset.js";
 import { loadPlainText } from "../data/load-plain-text.js";
@@ -80,6 +81,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
   });
   try {
     const losses = new LossSet(config.losses, runSizes(student, teachers, translation));
+    checkVocabulary(config.rollout, losses, student.tokenizer.vocabularySize);
     const longestRow = longestForTeachers(train, config);
     for (const [name, { description }] of teachers) {
       checkTeacherLimits(description, {

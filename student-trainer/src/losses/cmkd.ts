@@ -35,7 +35,7 @@ export const cmkd: LossDefinition<z.output<typeof options>> = {
   options,
   requires: ({ k, dense }) =>
     dense
-      ? { signal: { dense: "f32", moments: true } }
+      ? { signal: { dense: "f32", moments: true }, ranks: k }
       : { signal: { topK: k, moments: true }, studentTopK: k },
   perToken: (ops, inputs, chosen) => {
     const ids = agreedIds(ops, inputs, chosen);

@@ -106,6 +106,8 @@ export interface LossRequirement {
   readonly positionTaus?: Readonly<Record<string, PositionTemperature>>;
   /** The student sends so many of its own best ids per position to be scored (`at`). */
   readonly studentTopK?: number;
+  /** The loss counts so many of a position's best ids in what it is given anyway. */
+  readonly ranks?: number;
   /** Layers of the student whose hidden states the loss compares; 0 is the embedding's. */
   readonly studentLayers?: readonly number[];
   /** All positions of a sequence are seen together, in their order (`places`): for losses that relate positions to each other. As many

@@ -3,6 +3,7 @@ import type { LossParameter, LossRequirement } from "./loss-definition.js";
 import { configureLoss, type ConfiguredLoss } from "./loss-registry.js";
 import { teachersOfLoss, type TeacherName } from "./loss-teachers.js";
 import { EXAMPLE_SIZES, type ModelSize, type ModelSizes, type RunSizes } from "./model-sizes.js";
+import { optionAsking } from "./option-asking.js";
 import type { Schedule } from "./schedule.js";
 
 /** One loss of a set: what it is among models of known sizes, its weight and its teachers. */
@@ -76,13 +77,13 @@ export function teacherSize(sizes: RunSizes | undefined, teacher: TeacherName): 
   return (teacher === undefined ? undefined : named?.[teacher]) ?? own;
 }
 
-/** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids than the vocabulary, or the teacher's own, has. */
+/** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids, or counts more, than the vocabulary, or the teacher's own, has. */
 export function assertListFits(
-  { name, requirement: { signal, studentTopK = 0 }, sizes }: LossMember,
+  { name, options, requirement: { signal, studentTopK = 0, ranks = 0 }, sizes }: LossMember,
   index: number,
   vocabulary: number,
 ): void {
-  const longest = Math.max(signal?.topK ?? 0, studentTopK);
+  const longest = Math.max(signal?.topK ?? 0, studentTopK, ranks);
   const limit = sizes.teacher.translation?.vocabulary ?? vocabulary;
   if ((signal?.topPMass ?? 1) < 1 && longest >= vocabulary) {
     throw new TandemError(
@@ -92,9 +93,10 @@ export function assertListFits(
     );
   }
   if (longest <= limit) return;
+  const { option, field } = optionAsking(longest, { field: `losses[${index}]`, options });
   throw new TandemError(
     "INVALID_ARGUMENT",
-    `losses[${index}] (${name}): a list of ${longest} ids exceeds the vocabulary of ${limit}; set topK (k, rank) to at most ${limit}`,
-    { field: `losses[${index}]`, limit },
+    `${field} (${name}): a list of ${longest} ids exceeds the vocabulary of ${limit}; set ${option} to at most ${limit}`,
+    { field, limit },
   );
 }

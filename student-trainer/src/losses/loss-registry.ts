@@ -52,6 +52,8 @@ import { reverseKl } from "./reverse-kl.js";
 /** A loss whose options are chosen. */
 export interface ConfiguredLoss {
   readonly name: string;
+  /** With their defaults. */
+  readonly options: Readonly<Record<string, unknown>>;
   readonly requirement: (sizes: ModelSizes) => LossRequirement;
   /** May it be given several teachers? */
   readonly takesSeveralTeachers: boolean;
@@ -175,6 +177,7 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     const options = parsed.data;
     return {
       name,
+      options: options as Readonly<Record<string, unknown>>,
       requirement: (sizes) => definition.requires(options, sizes),
       takesSeveralTeachers: definition.teachers === "several",
       perTeacher: definition.perTeacher?.(options),

@@ -229,7 +229,7 @@ export class LossSet {
     return this.#members.some(({ requirement }) => requirement.keepsSequences ?? false);
   }
 
-  /** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids than the vocabulary has. */
+  /** @throws TandemError INVALID_ARGUMENT when a loss asks for a list of more ids, or counts more, than the vocabulary has. */
   assertFits(vocabulary: number): void {
     this.#members.forEach((member, index) => assertListFits(member, index, vocabulary));
   }

@@ -11,6 +11,6 @@ export const ranking: LossDefinition<RankOptions> = {
   source: "RLKD, arXiv 2409.12545",
   options: rankOptions,
   requires: ({ dense, k }) =>
-    dense ? { signal: { dense: "f32" } } : { signal: { topK: k }, studentTopK: k },
+    dense ? { signal: { dense: "f32" }, ranks: k } : { signal: { topK: k }, studentTopK: k },
   perToken: (ops, inputs, options) => rankAgreement(ops, agreedIds(ops, inputs, options), options),
 };

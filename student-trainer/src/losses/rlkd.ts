@@ -28,7 +28,7 @@ export const rlkd: LossDefinition<z.output<typeof options>> = {
   options,
   requires: (chosen) => {
     const requirement = divergenceRequirement(chosen);
-    if (chosen.dense) return requirement;
+    if (chosen.dense) return { ...requirement, ranks: chosen.k };
     const topK = Math.max(chosen.k, chosen.topK);
     return { ...requirement, signal: { ...requirement.signal, topK }, studentTopK: chosen.k };
   },

@@ -44,6 +44,13 @@ export function boundedSchedule(minimum: number, maximum = Infinity) {
   );
 }
 
+/** A schedule of counts: between whole numbers it is rounded. */
+export function wholeSchedule(minimum: number) {
+  return boundedSchedule(minimum).refine((schedule) => extremes(schedule).every(Number.isInteger), {
+    message: "must begin and end at whole numbers",
+  });
+}
+
 /** What a user writes, and what the schema makes of it. */
 export type ScheduleInput = z.input<typeof scheduleSchema>;
 export type Schedule = z.output<typeof scheduleSchema>;

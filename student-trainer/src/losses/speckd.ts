@@ -50,7 +50,11 @@ export const speckd: LossDefinition<SpeckdOptions> = {
     const requirement = divergenceRequirement(chosen);
     if (chosen.proposal === "token") {
       const lse = chosen.acceptance === "ratio" && { lse: true };
-      return { ...requirement, signal: { ...requirement.signal, token: true, ...lse } };
+      return {
+        ...requirement,
+        signal: { ...requirement.signal, token: true, ...lse },
+        ...(chosen.acceptance === "rank" && { ranks: chosen.rank }),
+      };
     }
     const topK = Math.max(chosen.rank, requirement.signal?.topK ?? 0);
     return { ...requirement, signal: { ...requirement.signal, topK }, studentTopK: 1 };

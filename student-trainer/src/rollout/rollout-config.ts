@@ -10,6 +10,7 @@ import {
   scheduleAt,
   scheduleMaximum,
   scheduleMinimum,
+  wholeSchedule,
   type Schedule,
 } from "../losses/schedule.js";
 
@@ -35,8 +36,8 @@ const share = boundedSchedule(Number.MIN_VALUE, 1);
 export const acceptanceSchema = z
   .union(
     [
-      z.strictObject({ rank: boundedSchedule(1) }),
-      z.strictObject({ filtered: boundedSchedule(1) }),
+      z.strictObject({ rank: wholeSchedule(1) }),
+      z.strictObject({ filtered: wholeSchedule(1) }),
       z.strictObject({ mixture: boundedSchedule(0, 1) }),
       z.strictObject({ topP: share }),
       z.strictObject({ minP: share }),
@@ -44,7 +45,7 @@ export const acceptanceSchema = z
     ],
     {
       error:
-        "give one rule with its number or schedule: {rank: K}, {filtered: K}, {topP: P}, {minP: p}, {mixture: m} or {greedy: true}",
+        "give one rule with its number or schedule: {rank: K}, {filtered: K} (K whole), {topP: P}, {minP: p}, {mixture: m} or {greedy: true}",
     },
   )
   .describe(
@@ -147,7 +148,7 @@ export function writingKinds({
   lambda,
   student,
   otherwise,
-}: RolloutConfig): readonly WritingKind[] {
+}: Pick<RolloutConfig, "kind" | "lambda" | "student" | "otherwise">): readonly WritingKind[] {
   if (kind === "adaptive" || kind === "pairs") return [student, otherwise];
   if (kind !== "mixed") return [kind];
   return [

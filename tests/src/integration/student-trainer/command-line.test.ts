@@ -36,7 +36,7 @@ describe("student-trainer", () => {
 
   const skd = () => [
     `teacher.address=${server.grpcAddress}`,
-    "rollout={kind: skd, rows: 8, maxResponse: 14}",
+    "rollout={kind: skd, rows: 8, maxResponse: 14, acceptance: {rank: 3}}",
     "losses=[{name: forward-kl, topK: 6}]",
   ];
 

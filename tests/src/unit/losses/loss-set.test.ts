@@ -37,7 +37,7 @@ describe("a set of losses", () => {
       () => losses.assertFits(11),
       (error: unknown) =>
         error instanceof TandemError &&
-        error.field === "losses[1]" &&
+        error.field === "losses[1].topK" &&
         /a list of 12 ids exceeds the vocabulary of 11/.test(error.message),
     );
   });

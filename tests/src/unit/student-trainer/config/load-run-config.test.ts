@@ -153,10 +153,12 @@ describe("loadRunConfig", () => {
   for (const assignment of [
     "rollout.acceptance={rank: {kind: linear, from: 4, to: 0}}",
     "rollout.acceptance={topP: 1.5}",
+    "rollout.acceptance={rank: 2.5}",
+    "rollout.acceptance={filtered: {kind: steps, values: [1, 1.5]}}",
     "rollout.lambda={kind: linear, from: 0, to: 1.1}",
     "rollout.teacherSampling.temperature={kind: linear, from: 1, to: -1}",
   ]) {
-    it(`refuses a schedule that leaves its bounds: ${assignment}`, () => {
+    it(`refuses a schedule that leaves its bounds or whole numbers: ${assignment}`, () => {
       assert.throws(() => load(...SKD, assignment), {
         code: "INVALID_ARGUMENT",
         message: /rollout/,
