@@ -49,20 +49,22 @@ export function checkPlainText(
 ): void {
   const { distillation, length } = plainText;
   if (!distilsPlainText(plainText) || name !== distillation.teacher) return;
-  const fields = { losses: "data.plainText.distillation", length: "data.plainText.length" };
+  const field = "data.plainText.distillation";
   if (!distillation.dense && distillation.topK > vocabulary) {
     throw new TandemError(
       "INVALID_ARGUMENT",
-      `${fields.losses}.topK: a list of ${distillation.topK} ids exceeds the vocabulary of ${vocabulary}; set it to at most ${vocabulary}, or dense: true`,
-      { field: `${fields.losses}.topK`, limit: vocabulary },
+      `${field}.topK: a list of ${distillation.topK} ids exceeds the vocabulary of ${vocabulary}; set it to at most ${vocabulary}, or dense: true`,
+      { field: `${field}.topK`, limit: vocabulary },
     );
   }
+  const losses = plainTextLosses(distillation);
   checkTeacherLimits(description, {
-    requirements: [plainTextLosses(distillation).requirement(0)],
+    requirements: [losses.requirement(0)],
+    losses: losses.asking.map((loss) => ({ ...loss, field })),
     rollout,
     drafts: false,
     questionRows: length,
     longestRow: length,
-    fields,
+    lengthField: "data.plainText.length",
   });
 }

@@ -86,6 +86,7 @@ export async function trainRun(options: TrainRunOptions): Promise<TrainRunResult
     for (const [name, { description }] of teachers) {
       checkTeacherLimits(description, {
         requirements: requirementsOf(losses.requirement(0), name, config),
+        losses: losses.asking,
         rollout: config.rollout,
         drafts: writingKinds(config.rollout).includes("skd"),
         questionRows: questionRows(config),

@@ -71,6 +71,14 @@ export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signal
   readonly named?: Readonly<Record<string, TeacherSignal>> | undefined;
 }
 
+/** A loss with its place in the configuration. */
+export interface AskingLoss {
+  readonly field: string;
+  readonly name: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly requirement: LossRequirement;
+}
+
 /** The positions of a minibatch that weigh something. */
 export interface SeenPositions {
   readonly positions: readonly KnownPosition[];
@@ -217,6 +225,16 @@ export class LossSet {
     return this.#members.flatMap(({ name, requirement: { text } }, index) =>
       text === undefined ? [] : [{ field: `losses[${index}]`, name, text }],
     );
+  }
+
+  /** Who asks for what, for messages. */
+  get asking(): readonly AskingLoss[] {
+    return this.#members.map(({ name, options, requirement }, index) => ({
+      field: `losses[${index}]`,
+      name,
+      options,
+      requirement,
+    }));
   }
 
   /** Layers of the student whose hidden states the losses compare, rising. */
