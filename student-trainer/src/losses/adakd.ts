@@ -61,6 +61,10 @@ export const adakd: LossDefinition<z.output<typeof options>> = {
   summary: "reverse KL at the hardest positions, the harder the colder",
   source: "AdaKD, arXiv 2510.11615",
   options,
+  readWith: {
+    tolerance: { option: "controlled", values: [true] },
+    rate: { option: "controlled", values: [true] },
+  },
   requires: () => ({ signal: { dense: "f32" } }),
   probe: (ops, { logits, teacher }) => {
     invariant(teacher.dense !== undefined, "a dense loss is given dense teacher logits");

@@ -51,6 +51,7 @@ export const continuationKd: LossDefinition<ContinuationOptions> = {
   summary: "hinge on the squared error to the teacher's scaled logits, turning into cross-entropy",
   source: "Continuation-KD, arXiv 2212.05998",
   options,
+  readWith: { k: { option: "support", values: ["top-k-approximation"] } },
   requires: ({ phi, psi, support, k }) => ({
     signal: support === "dense" ? { dense: "f32" } : { topK: k, moments: true },
     ...(support === "dense" ? {} : { studentTopK: k }),

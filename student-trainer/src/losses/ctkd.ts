@@ -30,6 +30,7 @@ export const ctkd: LossDefinition<z.output<typeof options>> = {
   summary: "forward KL at a temperature that is learnt against the student",
   source: "CTKD, arXiv 2211.16231",
   options,
+  readWith: { hidden: { option: "instance", values: [true] } },
   // The temperature is known only when the step begins, too late to ask for its normaliser.
   requires: ({ reversal }) => ({ signal: { dense: "f32" }, scalars: { reversal } }),
   parameters: ({ initial, instance, hidden }) => ({

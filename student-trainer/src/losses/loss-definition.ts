@@ -4,6 +4,7 @@ import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
 import type { z } from "zod";
 import type { ModelSizes } from "./model-sizes.js";
 import type { Schedule } from "./schedule.js";
+import type { ReadWith } from "./unread-options.js";
 
 /** Everything about one position that a loss may use; n positions of any sequences at once, those that carry loss.
  * Letters: n positions, V vocabulary, k the teacher's top list, a the student's own list. */
@@ -218,6 +219,8 @@ export interface LossDefinition<Options = unknown> {
   /** Paper, with its arXiv number. */
   readonly source: string;
   readonly options: z.ZodType<Options>;
+  /** Options that do nothing without another: given then, they are refused. */
+  readonly readWith?: ReadWith;
   /** Of each of its teachers. */
   readonly requires: (options: Options, sizes: ModelSizes) => LossRequirement;
   /** `several`: a configuration may give the loss a list of teachers, whose signals for the same tokens it receives together. Default: one. */

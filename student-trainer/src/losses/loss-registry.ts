@@ -48,6 +48,7 @@ import type {
 } from "./loss-definition.js";
 import { EXAMPLE_SIZES, type ModelSizes } from "./model-sizes.js";
 import { reverseKl } from "./reverse-kl.js";
+import { unreadOption } from "./unread-options.js";
 
 /** A loss whose options are chosen. */
 export interface ConfiguredLoss {
@@ -175,6 +176,7 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
       });
     }
     const options = parsed.data;
+    assertRead(definition, options, field);
     return {
       name,
       options: options as Readonly<Record<string, unknown>>,
@@ -204,6 +206,20 @@ function entry<Options>(definition: LossDefinition<Options>): RegistryEntry {
     requires: definition.requires(definition.options.parse({}), EXAMPLE_SIZES),
   });
   return { name, configure, describe };
+}
+
+/** @throws TandemError INVALID_ARGUMENT for an option that would do nothing. */
+function assertRead<Options>(
+  { name, readWith, options: schema }: LossDefinition<Options>,
+  options: Options,
+  field: string,
+): void {
+  if (readWith === undefined) return;
+  const given = options as Readonly<Record<string, unknown>>;
+  const defaults = schema.parse({}) as Readonly<Record<string, unknown>>;
+  const problem = unreadOption(readWith, given, defaults);
+  if (problem === undefined) return;
+  throw new TandemError("INVALID_ARGUMENT", `${field} (${name}): ${problem}`, { field });
 }
 
 function columnNames<Options>(

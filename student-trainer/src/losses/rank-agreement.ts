@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { AgreedIds } from "./agreed-ids.js";
 import { pearson } from "./correlation.js";
 import { softRank } from "./soft-rank.js";
+import type { ReadWith } from "./unread-options.js";
 
 export const rankOptions = z.strictObject({
   k: z
@@ -40,6 +41,11 @@ export const rankOptions = z.strictObject({
       "what is ranked: logits as in RLKD's release, probabilities (over the union) as in its text",
     ),
 });
+
+export const rankReadWith: ReadWith = {
+  strength: { option: "operator", values: ["soft-rank", "pairwise-sigmoid"] },
+  values: { option: "operator", values: ["soft-rank", "pairwise-sigmoid", "pearson"] },
+};
 
 export type RankOptions = z.output<typeof rankOptions>;
 

@@ -3,7 +3,7 @@ import { agreedIds } from "./agreed-ids.js";
 import { atomLaws, klFromStudent, klFromTeacher } from "./atoms.js";
 import { divergenceRequirement, wholeListOptions } from "./divergence-options.js";
 import type { LossDefinition } from "./loss-definition.js";
-import { rankAgreement, rankOptions } from "./rank-agreement.js";
+import { rankAgreement, rankOptions, rankReadWith } from "./rank-agreement.js";
 
 const options = wholeListOptions.extend({
   ...rankOptions.shape,
@@ -26,6 +26,7 @@ export const rlkd: LossDefinition<z.output<typeof options>> = {
   summary: "2·ranking + KL, optionally weighted by the overlap of the top lists",
   source: "RLKD, arXiv 2409.12545",
   options,
+  readWith: rankReadWith,
   requires: (chosen) => {
     const requirement = divergenceRequirement(chosen);
     if (chosen.dense) return { ...requirement, ranks: chosen.k };

@@ -45,6 +45,7 @@ export const sampledReverseKl: LossDefinition<SampledReverseKlOptions> = {
   summary: "policy gradient of reverse KL at the student's own tokens",
   source: "on-policy distillation, Thinking Machines 2025; MiniLLM, arXiv 2306.08543",
   options,
+  readWith: { clip: { option: "ratio", values: ["old"] } },
   requires: ({ ratio }) => ({
     signal: { token: true, lse: true, logProbs: true },
     ownLogProbs: ratio === "old",

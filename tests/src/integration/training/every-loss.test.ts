@@ -91,7 +91,7 @@ describe("a training run", () => {
       const config = {
         name,
         ...(has("topK") && { topK: 5 }),
-        ...(has("k") && { k: 3 }),
+        ...(has("k") && !has("support") && { k: 3 }),
         ...(has("rank") && { rank: 8 }),
         ...(has("features") && { features: 4 }),
         // Constant schedules, so that values of different steps are comparable.

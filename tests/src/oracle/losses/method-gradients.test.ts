@@ -20,7 +20,7 @@ const SMOOTH: readonly MethodChoice[] = [
   { loss: "ranking", options: { k: 3, operator: "pairwise-sigmoid" } },
   { loss: "ranking", options: { k: 3, operator: "pearson" } },
   { loss: "ranking", options: { k: 3, operator: "plackett-luce", dense: true } },
-  { loss: "ranking", options: { k: 3, operator: "listwise", values: "probabilities" } },
+  { loss: "ranking", options: { k: 3, operator: "listwise" } },
   { loss: "rlkd", options: { k: 3, topK: 4, dynamic: true } },
   { loss: "continuation-kd", options: { phi: 0.5, psi: 0.25, margin: 1 } },
   { loss: "continuation-kd", options: { phi: 0.5, psi: 0, support: "top-k-approximation", k: 2 } },

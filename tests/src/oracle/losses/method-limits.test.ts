@@ -53,7 +53,7 @@ const EVERY: readonly MethodChoice[] = listLosses().flatMap(({ name, options }) 
   const small = {
     ...fittingOptions(name, vocabulary),
     ...(has("topK") && { topK: 4 }),
-    ...(has("k") && { k: 3 }),
+    ...(has("k") && !has("support") && { k: 3 }),
   };
   const dense = has("dense") ? [{ loss: name, options: { ...small, dense: true } }] : [];
   const operators = has("operator")

@@ -115,6 +115,10 @@ describe("a set of losses", () => {
     assert.deepEqual(losses.names, ["forward-kl", "forward-kl.2"]);
   });
 
+  it("takes an option that does nothing as its default", () => {
+    lossSet({ name: "sampled-reverse-kl", clip: null }, { name: "ctkd", hidden: 16 });
+  });
+
   const refused: readonly [string, object, RegExp][] = [
     ["an unknown name, listing those there are", { name: "kl" }, /no loss "kl".*forward-kl/s],
     [
@@ -162,6 +166,23 @@ describe("a set of losses", () => {
       { name: "dtkd", dense: false, temperature: { kind: "linear", from: 4, to: 2 } },
       /fixed when the text is scored; give a number, or dense: true/,
     ],
+    [
+      "a clip of a ratio that is 1",
+      { name: "sampled-reverse-kl", clip: 0.2 },
+      /losses\[0\] \(sampled-reverse-kl\): clip is read with ratio: old only; set that, or leave clip out/,
+    ],
+    [
+      "a strength of what has none",
+      { name: "ranking", operator: "pearson", strength: 2 },
+      /strength is read with operator: soft-rank or pairwise-sigmoid only/,
+    ],
+    [
+      "a size of lists that are not asked for",
+      { name: "continuation-kd", k: 8 },
+      /k is read with support: top-k-approximation only/,
+    ],
+    ["a rate without control", { name: "adakd", rate: 0.1 }, /rate is read with controlled: true/],
+    ["a width of no network", { name: "ctkd", hidden: 8 }, /hidden is read with instance: true/],
     ["a beta outside [0, 1]", { name: "generalized-jsd", beta: 1.5 }, /beta/],
   ];
   for (const [what, config, message] of refused) {
