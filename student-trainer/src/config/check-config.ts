@@ -1,6 +1,7 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
 
 import { distilsPlainText } from "../data/plain-text-config.js";
+import { LossSet } from "../losses/loss-set.js";
 import type { TeacherName } from "../losses/loss-teachers.js";
 import { scheduleMaximum } from "../losses/schedule.js";
 import { writesWithTeacher } from "../rollout/rollout-config.js";
@@ -30,6 +31,7 @@ export function checkConfig(config: RunConfig, purpose: Purpose): void {
   checkTranslation(config, used);
   checkRollout(config);
   checkWeights(config);
+  checkMixtures(config);
   if (evaluation.extract !== undefined) checkExtractor(evaluation.extract);
   if (data.teacherSystem !== undefined && data.messages === undefined && !data.chat) {
     throw invalid(
@@ -78,6 +80,17 @@ function checkTranslation(config: RunConfig, used: readonly TeacherName[]): void
 function checkWeights({ losses }: RunConfig): void {
   const idle = losses.every(({ weight }) => scheduleMaximum(weight) === 0);
   if (idle) throw invalid("losses", "every loss has weight 0: nothing would be learnt");
+}
+
+/** Of one teacher such a loss would be forward KL under another name. */
+function checkMixtures({ losses, teachers }: RunConfig): void {
+  const [lonely] = new LossSet(losses).withoutMixture;
+  if (lonely === undefined) return;
+  const known = Object.keys(teachers).join(", ") || "none yet";
+  throw invalid(
+    `${lonely.field}.teachers`,
+    `${lonely.field}.teachers: ${lonely.name} is made for the signals of several teachers and has one; name at least two of teachers: (${known}) there, or take forward-kl`,
+  );
 }
 
 function checkExtractor(extract: string): void {

@@ -237,6 +237,13 @@ export class LossSet {
     }));
   }
 
+  /** The losses that mix several teachers, but are given one. */
+  get withoutMixture(): readonly Pick<AskingLoss, "field" | "name">[] {
+    return this.#members.flatMap(({ name, takesSeveralTeachers, teachers }, index) =>
+      takesSeveralTeachers && teachers.length < 2 ? [{ field: `losses[${index}]`, name }] : [],
+    );
+  }
+
   /** Layers of the student whose hidden states the losses compare, rising. */
   get studentLayers(): readonly number[] {
     return union(this.#members.map(({ requirement }) => requirement.studentLayers ?? []));

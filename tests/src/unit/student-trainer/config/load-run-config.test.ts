@@ -74,6 +74,16 @@ describe("loadRunConfig", () => {
       [...SKD, "losses=[{name: forward-kl, teacher: big}]"],
       "losses[0].teacher",
     ],
+    ["a choice of one teacher", [...SKD, "losses=[{name: ces-kd}]"], "losses[0].teachers"],
+    [
+      "a mixture of one teacher",
+      [
+        ...SKD,
+        "teachers.big.address=x",
+        "losses=[{name: forward-kl}, {name: teacher-mixture, teachers: [big]}]",
+      ],
+      "losses[1].teachers",
+    ],
     ["a writer that is not configured", [...SKD, "rollout.teacher=big"], "rollout.teacher"],
     [
       "a judge that is not configured",
@@ -137,6 +147,14 @@ describe("loadRunConfig", () => {
       assert.throws(() => load(...assignments), { code: "INVALID_ARGUMENT", field });
     });
   }
+
+  it("takes a mixture of two teachers", () => {
+    load(
+      ...SKD,
+      "teachers={small: {address: x}, large: {address: y}}",
+      "losses=[{name: teacher-mixture, teachers: [small, large]}]",
+    );
+  });
 
   it("moves rank, temperature and lambda with the run", () => {
     const { rollout } = load(
