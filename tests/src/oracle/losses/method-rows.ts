@@ -53,7 +53,10 @@ export interface MethodChoice {
 /** Lists of V ids where a loss's defaults are longer. */
 export function fittingOptions(loss: string, vocabulary: number): Readonly<Record<string, number>> {
   const { options } = listLosses().find(({ name }) => name === loss)!;
-  const lists = options.filter(({ name }) => ["topK", "k", "rank", "features"].includes(name));
+  // Continuation-KD's k is of the approximation of its dense form, which is the default.
+  const isDense = options.some(({ name }) => name === "support");
+  const names = ["topK", "rank", "features", ...(isDense ? [] : ["k"])];
+  const lists = options.filter(({ name }) => names.includes(name));
   const long = lists.filter((own) => typeof own.default === "number" && own.default > vocabulary);
   return Object.fromEntries(long.map(({ name }) => [name, vocabulary]));
 }

@@ -95,8 +95,12 @@ const BAD: readonly (readonly [change: Change, field: string, message: RegExp])[
   [{ options: { topK: "many" } }, "options", /options.*expected number.*topK/s],
   [{ options: { weight: 2 } }, "options.weight", /a weight belongs to a run/],
   [{ options: { teacher: 5 } }, "options", /teacher/],
-  [{ options: { topK: 64 } }, "options", /a list of 64 ids exceeds the vocabulary of 3; set topK/],
-  [{ options: {} }, "options", /a list of 64 ids exceeds the vocabulary of 3/],
+  [
+    { options: { topK: 64 } },
+    "options.topK",
+    /a list of 64 ids exceeds the vocabulary of 3; set topK/,
+  ],
+  [{ options: {} }, "options.topK", /a list of 64 ids exceeds the vocabulary of 3/],
   [{ weight: [1, 2] }, "weight", /no field of an evaluation; did you mean weights\?/],
   // numbers of the evaluation
   [{ engine: "cuda" }, "engine", /is "cuda"; give "onnx" or "reference"/],
