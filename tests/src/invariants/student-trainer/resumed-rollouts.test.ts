@@ -33,6 +33,7 @@ const RUNS: Readonly<Record<string, readonly string[]>> = {
     "rollout.kind=mixed",
     "rollout.coin=row",
     "rollout.student=skd",
+    "rollout.acceptance={rank: 2}",
     "rollout.lambda={kind: linear, from: 0, to: 1}",
     "losses=[{name: forward-kl, topK: 6}]",
   ],
