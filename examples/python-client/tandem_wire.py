@@ -162,6 +162,15 @@ def _read_at(reader, n):
     return offsets, np.concatenate([_read_grid(reader, int(size), step) for size in sizes] + [[]]).astype(np.float32)
 
 
+def _read_dense(reader, rows, vocab):
+    """All logits: f16, f32, or each row on a grid of its own."""
+    kind = reader.u8()
+    if kind != 3:
+        return reader.array("<f2" if kind == 1 else "<f4", rows, vocab).astype(np.float32)
+    step, _bound = struct.unpack("<ff", reader.take(8))
+    return np.stack([_read_grid(reader, vocab, step) for _ in range(rows)]).astype(np.float32)
+
+
 def _read_grid(reader, size, step):
     """Logits as steps below the largest of them, itself a whole number of steps."""
     if size == 0:
@@ -239,7 +248,7 @@ def decode_compact(frame):
     if has(12):
         out["draw_offsets"], out["draw_ids"], out["draw_counts"] = _read_draws(reader, n)
     if has(13):
-        out["dense"] = reader.array("<f2" if reader.u8() == 1 else "<f4", n, vocab).astype(np.float32)
+        out["dense"] = _read_dense(reader, n, vocab)
     if has(14):
         hidden = {}
         for _ in range(reader.varint()):
