@@ -9,7 +9,7 @@ import { asUsage } from "./usage-error.js";
 
 const EXAMPLES = `
 Examples:
-  student-trainer losses                      every loss, what it is and what it asks the teacher for
+  student-trainer losses                      every loss, what it is, what it asks the teacher for, its options and source
   student-trainer losses ranking              its options
   student-trainer losses --json               the same for programs
 In a configuration: losses: [{name: ranking, k: 10, weight: 2}, {name: forward-kl}]`;
@@ -40,8 +40,9 @@ function lossNamed(name: string): LossListing {
   );
 }
 
+/** A row for each loss, below it where it comes from and what can be set. */
 function overview(losses: readonly LossListing[]): readonly string[] {
-  return formatTable(
+  const [header = "", ...rows] = formatTable(
     ["name", "asks the teacher for", "bytes", "per position"],
     losses.map(({ name, requires, summary }) => [
       name,
@@ -49,11 +50,19 @@ function overview(losses: readonly LossListing[]): readonly string[] {
       String(plainBytes(requires, EXAMPLE_SIZES.vocabulary, EXAMPLE_SIZES.teacher)),
       summary,
     ]),
-  ).concat([
+  );
+  return [
+    header,
+    ...rows.flatMap((row, at) => [row, below(losses[at] as LossListing)]),
     "",
     `bytes: per position in the PLAIN encoding with default options, V = ${EXAMPLE_SIZES.vocabulary.toLocaleString("en")}, ${sizeOf(EXAMPLE_SIZES.teacher)} (student: ${sizeOf(EXAMPLE_SIZES.student)}); COMPACT takes less.`,
-    "student-trainer losses NAME shows a loss's options; docs/methods.md describes them all.",
-  ]);
+    "student-trainer losses NAME says what a loss's options mean; docs/methods.md describes them all.",
+  ];
+}
+
+function below({ source, options }: LossListing): string {
+  const names = options.map(({ name }) => name).join(", ");
+  return `  ${source}; options: ${names === "" ? "none" : names}`;
 }
 
 function sizeOf({ layers, width }: ModelSize): string {

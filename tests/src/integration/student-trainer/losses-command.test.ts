@@ -4,12 +4,16 @@ import { listLosses } from "@tandem/student-trainer";
 import { runTrainer } from "../../helpers/rollout-cli.js";
 
 describe("student-trainer losses", () => {
-  it("lists every loss with what it asks the teacher for", async () => {
+  it("lists every loss with what it asks the teacher for, its source and its options", async () => {
     const { code, stdout } = await runTrainer("losses");
     assert.equal(code, 0);
     for (const { name } of listLosses()) assert.match(stdout, new RegExp(`^${name} `, "m"));
     // 64 ids and logits of 8 bytes, lse and tail.
     assert.match(stdout, /^forward-kl +top 64 with tail +520 +KL\(p‖q\)$/m);
+    assert.match(
+      stdout,
+      /^forward-kl .*\n  Hinton et al\. 2015, .*; options: topK, topPMass, dense, temperature$/m,
+    );
     assert.match(stdout, /^sampled-reverse-kl +token log-probability and rank +8 /m);
   });
 
