@@ -26,7 +26,7 @@ const OPTIONS = {
   eventTurnBatching: false,
 } as const;
 /** Of the limit: what entries may take (pages are freed a transaction late, and tables have pages of their own), and what one transaction may write. */
-const ENTRY_SHARE = 3 / 4;
+const ENTRY_SHARE = 11 / 16;
 const BATCH_SHARE = 1 / 16;
 /** What may wait for the disk; what comes on top is not kept. */
 const MOST_PENDING_BYTES = 64 << 20;

@@ -172,9 +172,9 @@ describe("LmdbTier", () => {
   });
 
   it("drops what was used longest ago when it is full, also of an earlier process", async () => {
-    // A value of 3,000 bytes takes a page and the overhead of an entry: five fit into three quarters.
+    // A value of 3,000 bytes takes a page and the overhead of an entry: five fit into eleven sixteenths.
     const entries = 5 * (4096 + 160);
-    const limit = (4 / 3) * entries;
+    const limit = Math.ceil((16 / 11) * entries);
     const first = await openIn("budget", limit);
     for (let i = 0; i < 5; i++) first.put(keyOf(i), Buffer.alloc(3000, i));
     await first.close();
@@ -214,7 +214,7 @@ describe("LmdbTier", () => {
     const tier = await openIn("smaller");
     for (let i = 0; i < 20; i++) tier.put(keyOf(i), Buffer.alloc(3000, i));
     await tier.close();
-    const smaller = await openIn("smaller", (4 / 3) * 3 * (4096 + 160));
+    const smaller = await openIn("smaller", Math.ceil((16 / 11) * 3 * (4096 + 160)));
     await smaller.close();
     assert.equal(smaller.usedBytes, 3 * (4096 + 160));
     const again = await openIn("smaller");
