@@ -1,5 +1,6 @@
 import { TandemError } from "@tandem/shared/errors/tandem-error.js";
-import type { LossSet, SeenPositions } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { SeenPositions } from "../losses/loss-set-inputs.js";
 import { pairsOf } from "../losses/preference-pairs.js";
 
 /** A loss on pairs is 0 without any, which is right for a minibatch and of no use to who asks for its value.

@@ -1,5 +1,5 @@
 import { fillNormal } from "@tandem/shared/numeric/normal-numbers.js";
-import type { OwnedParameter } from "./loss-set.js";
+import type { OwnedParameter } from "./loss-set-inputs.js";
 
 /** Key of the random numbers with which losses' parameters begin: "loss". */
 const SEED = 0x6c6f7373;

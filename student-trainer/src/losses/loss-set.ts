@@ -1,10 +1,8 @@
 import type { Tensor, TensorOps } from "@tandem/shared/tensor/tensor-ops.js";
-import type { TeacherSignal } from "@tandem/shared/wire/teacher-signal.js";
 import { stateWidth } from "@tandem/shared/wire/state-number.js";
 import { z } from "zod";
 import type {
   LossInputs,
-  LossParameter,
   LossRequirement,
   MinibatchPosition,
   PositionTemperature,
@@ -12,6 +10,12 @@ import type {
   TemperedTensors,
 } from "./loss-definition.js";
 import { assertListFits, teacherSize, toMember, type LossMember } from "./loss-member.js";
+import type {
+  LossSetInputs,
+  MinibatchMoment,
+  OwnedParameter,
+  SeenPositions,
+} from "./loss-set-inputs.js";
 import { mergeSpecs, union } from "./merge-specs.js";
 import type { RunSizes } from "./model-sizes.js";
 import { lossTeachersShape, type TeacherName } from "./loss-teachers.js";
@@ -35,63 +39,12 @@ export const lossesSchema = z
 
 export type LossesConfig = z.output<typeof lossesSchema>;
 
-/** One teacher's tensors, its temperatures by slot, not by name. */
-export type SlottedTensors<T> = Omit<TeacherTensors<T>, "tempered"> & {
-  readonly tempered: readonly TemperedTensors<T>[];
-};
-
-/** What the graph is fed for a loss set beside logits and targets. */
-export interface LossSetInputs<T> extends Omit<
-  LossInputs<T>,
-  "sizes" | "teacher" | "teachers" | "studentLayers" | "scalars" | "columns" | "parameters"
-> {
-  /** Of `LossSet.studentLayers`; left out: none. */
-  readonly studentLayers?: ReadonlyMap<number, T>;
-  /** The row's teacher. */
-  readonly teacher: SlottedTensors<T>;
-  /** Those that losses name. */
-  readonly named?: Readonly<Record<string, SlottedTensors<T>>>;
-  /** f32 scalars in the order of `scalarsAt`. */
-  readonly scalars: readonly T[];
-  /** f32 [n] each, in the order of `columns`. */
-  readonly columns: readonly T[];
-  /** In the order of `parameters`. */
-  readonly parameters: readonly T[];
-}
-
-/** A loss's parameter, named apart from the model's and from other losses'. */
-export interface OwnedParameter extends LossParameter {
-  /** `losses.INDEX.NAME`. */
-  readonly name: string;
-}
-
-/** A position before each loss sees its own part of it. */
-export interface KnownPosition extends Omit<MinibatchPosition, "probe" | "signals"> {
-  /** Of the teachers that losses name. */
-  readonly named?: Readonly<Record<string, TeacherSignal>> | undefined;
-}
-
 /** A loss with its place in the configuration. */
 export interface AskingLoss {
   readonly field: string;
   readonly name: string;
   readonly options: Readonly<Record<string, unknown>>;
   readonly requirement: LossRequirement;
-}
-
-/** The positions of a minibatch that weigh something. */
-export interface SeenPositions {
-  readonly positions: readonly KnownPosition[];
-  /** Of `LossSet.probes`, a number for each position. */
-  readonly probes: readonly ArrayLike<number>[];
-}
-
-/** When a minibatch is looked at. */
-export interface MinibatchMoment {
-  /** Of the run, 0 … 1. */
-  readonly progress: number;
-  /** Values of `LossSet.parameters`, in their order. */
-  readonly parameters: readonly ArrayLike<number>[];
 }
 
 /** Several weighted losses as one: their merged requirement, and their values in the order in which they are configured. */

@@ -1,4 +1,5 @@
-import type { LossSet, MinibatchMoment, SeenPositions } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { MinibatchMoment, SeenPositions } from "../losses/loss-set-inputs.js";
 import { AUTHOR, type Rollout } from "../rollout/rollout.js";
 
 /** A rollout of a minibatch as the losses see it beforehand. */

@@ -1,5 +1,5 @@
 import { invariant } from "@tandem/shared/errors/invariant.js";
-import type { LossSetInputs, SlottedTensors } from "../losses/loss-set.js";
+import type { LossSetInputs, SlottedTensors } from "../losses/loss-set-inputs.js";
 import {
   tauCount,
   type SignalRequirement,

@@ -5,7 +5,8 @@ import {
   type StudentModel,
 } from "../checkpoint/student-model.js";
 import { initialValues } from "../losses/initial-values.js";
-import type { LossSet, SeenPositions } from "../losses/loss-set.js";
+import type { LossSet } from "../losses/loss-set.js";
+import type { SeenPositions } from "../losses/loss-set-inputs.js";
 import type { SignalRequirement } from "../losses/signal-requirement.js";
 import { reductionCoefficients, type Reduction } from "../losses/reduction.js";
 import { AdamW } from "../optim/adamw.js";
